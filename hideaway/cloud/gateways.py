@@ -1,0 +1,91 @@
+"""vpc-gw/v2: Public Gateways, their attachment to Private Networks, their addresses and port translations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from hideaway.cloud.documents import Document
+
+
+class GatewayIp(Document, frozen=True, kw_only=True):
+    kind: ClassVar[str] = "vpcgw/ip"
+    resource: ClassVar[str] = "ip"
+
+    zone: str
+    address: str
+    reverse: str | None = None
+    gateway_id: str | None = None
+    tags: list[str] = []
+    made_by_gateway: bool = msgspec.field(default=False, name="_made_by_gateway")
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.gateway_id,) if self.gateway_id else ()
+
+
+class Gateway(Document, frozen=True, kw_only=True):
+    """status: allocating, configuring, running, stopping, stopped, failed, deleting."""
+
+    kind: ClassVar[str] = "vpcgw/gateway"
+    resource: ClassVar[str] = "gateway"
+    carried: ClassVar[bool] = True
+
+    zone: str
+    name: str
+    type: str = "VPC-GW-S"
+    bandwidth: int = 100
+    status: str = "allocating"
+    tags: list[str] = []
+    ip_id: str | None = msgspec.field(default=None, name="_ip_id")
+    bastion_enabled: bool = False
+    bastion_port: int = 61000
+    bastion_allowed_ips: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0/0"])
+    smtp_enabled: bool = False
+    is_legacy: bool = False
+    version: str | None = None
+    can_upgrade_to: str | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.ip_id,) if self.ip_id else ()
+
+
+class GatewayNetwork(Document, frozen=True, kw_only=True):
+    """A gateway's attachment to a Private Network. status: created, attaching, configuring, ready, detaching."""
+
+    kind: ClassVar[str] = "vpcgw/gateway_network"
+    resource: ClassVar[str] = "gateway_network"
+    carried: ClassVar[bool] = True
+
+    zone: str
+    gateway_id: str
+    private_network_id: str
+    masquerade_enabled: bool = True
+    push_default_route: bool = True
+    ipam_ip_id: str = ""
+    mac_address: str | None = None
+    status: str = "created"
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.gateway_id, self.private_network_id, self.ipam_ip_id)
+
+
+class PatRule(Document, frozen=True, kw_only=True):
+    """protocol: tcp, udp, both."""
+
+    kind: ClassVar[str] = "vpcgw/pat_rule"
+    resource: ClassVar[str] = "pat_rule"
+
+    zone: str
+    gateway_id: str
+    public_port: int
+    private_ip: str
+    private_port: int
+    protocol: str = "both"
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.gateway_id,)

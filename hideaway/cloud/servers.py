@@ -1,0 +1,168 @@
+"""instance/v1: servers, their public addresses, private NICs, volumes, images and security groups.
+
+instance/v1 spells owners and times its own way (`organization`, `creation_date`); its API translates on the way out.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from hideaway.cloud.documents import Document
+
+
+class Server(Document, frozen=True, kw_only=True):
+    """An Instance. state: stopped, starting, running, stopping, stopped in place, locked."""
+
+    kind: ClassVar[str] = "instance/server"
+    resource: ClassVar[str] = "instance_server"
+    status_field: ClassVar[str] = "state"
+    carried: ClassVar[bool] = True
+
+    zone: str
+    name: str
+    hostname: str
+    commercial_type: str
+    arch: str = "x86_64"
+    state: str = "stopped"
+    state_detail: str = ""
+    tags: list[str] = []
+    image_id: str | None = None
+    boot_type: str = "local"
+    mac_address: str = ""
+    protected: bool = False
+    dynamic_ip_required: bool = False
+    enable_ipv6: bool = False
+    security_group_id: str = ""
+    placement_group_id: str | None = None
+    volumes: dict[str, str] = {}  # slot -> volume id (instance/volume, or block/volume)
+    user_data: dict[str, str] = {}  # key -> value, base64
+    node_id: str | None = None  # the Kubernetes node that it is
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return tuple(
+            r for r in (self.security_group_id, self.placement_group_id, self.node_id, *self.volumes.values()) if r
+        )
+
+
+class ServerIp(Document, frozen=True, kw_only=True):
+    """A public (flexible) address. type: routed_ipv4 or routed_ipv6; a v6 one has a /64 prefix."""
+
+    kind: ClassVar[str] = "instance/ip"
+    resource: ClassVar[str] = "instance_ip"
+
+    zone: str
+    type: str = "routed_ipv4"
+    address: str | None = None
+    prefix: str | None = None
+    reverse: str | None = None
+    server_id: str | None = None
+    dynamic: bool = False  # made for a server that asked for one, gone with its stop
+    tags: list[str] = []
+    ipam_id: str = ""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.server_id,) if self.server_id else ()
+
+
+class PrivateNic(Document, frozen=True, kw_only=True):
+    """A server's port in a Private Network. state: available, syncing, syncing_error."""
+
+    kind: ClassVar[str] = "instance/private_nic"
+    resource: ClassVar[str] = "instance_private_nic"
+    status_field: ClassVar[str] = "state"
+
+    zone: str
+    server_id: str
+    private_network_id: str
+    mac_address: str
+    state: str = "available"
+    ipam_ip_ids: list[str] = []
+    tags: list[str] = []
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.server_id, self.private_network_id, *self.ipam_ip_ids)
+
+
+class SecurityRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of a security group, in the order of position per direction. protocol: TCP, UDP, ICMP, ANY."""
+
+    id: str
+    protocol: str
+    direction: str
+    action: str
+    ip_range: str
+    dest_port_from: int | None = None
+    dest_port_to: int | None = None
+    position: int = 1
+    editable: bool = True
+
+
+class SecurityGroup(Document, frozen=True, kw_only=True):
+    """rules holds the editable rules only; the six of enable_default_security are derived (see `default_rules`)."""
+
+    kind: ClassVar[str] = "instance/security_group"
+    resource: ClassVar[str] = "instance_security_group"
+    status_field: ClassVar[str] = "state"
+
+    zone: str
+    name: str
+    description: str | None = None
+    tags: list[str] = []
+    stateful: bool = True
+    inbound_default_policy: str = "accept"
+    outbound_default_policy: str = "accept"
+    enable_default_security: bool = True
+    project_default: bool = False
+    state: str = "available"
+    rules: list[SecurityRule] = []
+
+
+def default_rules() -> list[SecurityRule]:
+    """The six outbound drops of SMTP that enable_default_security adds, as the vendor lists them (ids included)."""
+    rules = []
+    for network in ("0.0.0.0/0", "::/0"):
+        for port in (25, 465, 587):
+            number = len(rules) + 1
+            rules.append(
+                SecurityRule(
+                    id=f"11111111-2222-4333-8444-{number:012d}", protocol="TCP", direction="outbound", action="drop",
+                    ip_range=network, dest_port_from=port, position=number, editable=False,
+                )
+            )  # fmt: skip
+    return rules
+
+
+class Volume(Document, frozen=True, kw_only=True):
+    """An l_ssd, scratch or b_ssd volume of instance/v1. state: available, snapshotting, resizing, ..."""
+
+    kind: ClassVar[str] = "instance/volume"
+    resource: ClassVar[str] = "instance_volume"
+    status_field: ClassVar[str] = "state"
+
+    zone: str
+    name: str
+    volume_type: str
+    size: int  # bytes
+    state: str = "available"
+    server_id: str | None = None
+    tags: list[str] = []
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.server_id,) if self.server_id else ()
+
+
+class PlacementGroup(Document, frozen=True, kw_only=True):
+    kind: ClassVar[str] = "instance/placement_group"
+    resource: ClassVar[str] = "instance_placement_group"
+
+    zone: str
+    name: str
+    tags: list[str] = []
+    policy_mode: str = "optional"
+    policy_type: str = "max_availability"

@@ -1,0 +1,204 @@
+"""The Fabric and its elements. All are frozen values; tuples are kept sorted by id, so equal fabrics are equal values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+EDGE = "edge"
+"""The link of a public port: point to point with the edge, which routes the public internet."""
+
+INTERNET_V4 = "198.18.0.0/15"
+INTERNET_V6 = "2001:2::/48"
+EDGE_V4 = "198.18.0.1"
+EDGE_V6 = "2001:2::1"
+PROBE_V4 = "198.18.9.9"
+PROBE_V6 = "2001:2:0:909::9"
+
+
+class Role(StrEnum):
+    """What a host is, for names, drawings and status; the data plane treats all alike."""
+
+    NODE = "node"
+    INSTANCE = "instance"
+    GATEWAY = "gateway"
+    CONTROL_PLANE = "control-plane"
+    DATABASE = "database"
+    ROUTER = "router"
+    PROBE = "probe"
+
+
+class Action(StrEnum):
+    ACCEPT = "accept"
+    DROP = "drop"
+
+
+class Direction(StrEnum):
+    """Seen from the host: inbound is what others send to it."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Protocol(StrEnum):
+    TCP = "tcp"
+    UDP = "udp"
+    ICMP = "icmp"  # ICMP on IPv4, ICMPv6 on IPv6
+    ANY = "any"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a filter. network is the *other* side (the source of inbound, the destination of outbound), as CIDR.
+
+    ports are the destination's, both ends included; None means all. The order of rules is the order in the tuple.
+    """
+
+    action: Action
+    direction: Direction
+    protocol: Protocol = Protocol.ANY
+    network: str = "0.0.0.0/0"
+    ports: tuple[int, int] | None = None
+    because: str = ""
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """A first-match filter between the public internet and the public ports that name it.
+
+    stateful: replies to what was accepted pass without a rule. Not stateful: every packet is matched on its own.
+    The policies stand for what no rule matches.
+    """
+
+    id: str
+    stateful: bool
+    inbound: Action
+    outbound: Action
+    rules: tuple[Rule, ...] = ()
+    because: str = ""
+
+
+class Port(msgspec.Struct, frozen=True, kw_only=True):
+    """A network interface of a host.
+
+    name is the interface's name inside the host (pub, ens5, ...), at most 15 characters. link is EDGE or a segment's id.
+    addresses are in CIDR form; on an EDGE port they are /32 and /128 and all of INTERNET_V4 or INTERNET_V6.
+    filter is a Filter's id, for EDGE ports only; "" lets everything pass. mac is lower case, "" lets the data plane choose.
+    """
+
+    id: str
+    name: str
+    link: str
+    addresses: tuple[str, ...]
+    mac: str = ""
+    filter: str = ""
+    because: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A route of a host. destination is CIDR (0.0.0.0/0 and ::/0 are the defaults); via is the next hop's address."""
+
+    destination: str
+    via: str
+    port: str  # the Port's id that it leaves by
+    because: str = ""
+
+
+class Forward(msgspec.Struct, frozen=True, kw_only=True):
+    """Port translation (the vendor's PAT): what reaches the gateway's public address on a port goes to a private one."""
+
+    protocol: Protocol  # TCP, UDP, or ANY for both
+    public_port: int
+    private_address: str
+    private_port: int
+    because: str = ""
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """Makes its host a gateway: it forwards from inside ports to the outside one, replies and forwards only.
+
+    masquerade: the inside Ports' ids whose traffic leaves with the gateway's own public address. All else is dropped.
+    """
+
+    outside: str  # the public Port's id
+    masquerade: tuple[str, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+
+
+class Router(msgspec.Struct, frozen=True, kw_only=True):
+    """Makes its host a router between its ports; stateless first-match rules (the vendor's network ACL) filter between them.
+
+    rules' network is the source, to the destination; ports are the destination's.
+    """
+
+    rules: tuple[RouterRule, ...] = ()
+    default_v4: Action = Action.ACCEPT
+    default_v6: Action = Action.ACCEPT
+
+
+class RouterRule(msgspec.Struct, frozen=True, kw_only=True):
+    action: Action
+    protocol: Protocol
+    source: str
+    source_ports: tuple[int, int] | None
+    destination: str
+    destination_ports: tuple[int, int] | None
+    because: str = ""
+
+
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
+    """A small TCP service that the data plane itself answers on a host, on all its addresses.
+
+    what: `address` answers HTTP with the caller's address as it arrived (the probe host's "what is my address");
+    `control-plane` takes heartbeats; `closed-api` answers HTTP 503 and says that no Kubernetes runs behind it.
+    """
+
+    port: int
+    what: str
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it."""
+
+    id: str
+    name: str
+    role: Role
+    ports: tuple[Port, ...] = ()
+    routes: tuple[Route, ...] = ()
+    gateway: Gateway | None = None
+    router: Router | None = None
+    listeners: tuple[Listener, ...] = ()
+    because: str = ""
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer-2 network; networks are its subnets in CIDR form."""
+
+    id: str
+    name: str
+    networks: tuple[str, ...]
+    because: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that tells its control plane, over the data plane, that it lives.
+
+    source and target are Hosts' ids; address and port are where the target listens (a `control-plane` Listener).
+    """
+
+    source: str
+    target: str
+    address: str
+    port: int
+
+
+class Fabric(msgspec.Struct, frozen=True, kw_only=True):
+    """All of what the data plane shall do."""
+
+    segments: tuple[Segment, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    heartbeats: tuple[Heartbeat, ...] = ()
+
+    def host(self, key: str) -> Host | None:
+        """The host with this id or name, or None."""
+        return next((h for h in self.hosts if key in (h.id, h.name)), None)
