@@ -1,0 +1,83 @@
+"""What a server is started with. Plain values, complete and checked: nothing here is looked up again later."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from hideaway.base.errors import Fault, InvalidArguments
+from hideaway.cloud.change import Pace
+
+MEMORY = ":memory:"
+
+
+class DataPlane(StrEnum):
+    """What carries the packets: the kernel where it can, the kernel or nothing at all, or only records."""
+
+    AUTO = "auto"
+    LINUX = "linux"
+    NONE = "none"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """All that `serve` needs.
+
+    state is the folder that keeps everything, or None: nothing is kept. The owner's five values are those that
+    `state.owner_for` settled. heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports,
+    how long it may be silent before it is not ready, and how long the world outlives a server that was killed.
+    """
+
+    access_key: str
+    secret_key: str
+    organization_id: str
+    project_id: str
+    user_id: str
+    host: str = "127.0.0.1"
+    port: int = 7373
+    state: Path | None = None
+    data_plane: DataPlane = DataPlane.AUTO
+    pace: Pace = Pace.INSTANT
+    heartbeat_interval: float = 10.0
+    heartbeat_grace: float = 40.0
+    linger: float = 60.0
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine reaches the API."""
+        return url_of(self.host, self.port)
+
+    def check(self) -> Options:
+        """These options. Raises InvalidArguments with every fault that the numbers have."""
+        faults: list[Fault] = []
+        if not 0 <= self.port <= 65535:
+            faults.append(Fault("--listen", "constraint", f"port {self.port} is not one of 0 to 65535"))
+        if self.heartbeat_interval <= 0:
+            faults.append(Fault("--heartbeat-interval", "constraint", "must be more than 0 seconds"))
+        if self.heartbeat_grace <= self.heartbeat_interval:
+            said = f"must be longer than the interval ({self.heartbeat_interval:g} s), else every node is not ready"
+            faults.append(Fault("--heartbeat-grace", "constraint", said))
+        if self.linger < 0:
+            faults.append(Fault("--linger", "constraint", "must be 0 seconds or more"))
+        if faults:
+            raise InvalidArguments(*faults)
+        return self
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT`. Raises InvalidArguments."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise InvalidArguments(Fault("--listen", "format", f"{text!r}: write an IPv6 address as [ADDRESS]:PORT"))
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise InvalidArguments(Fault("--listen", "format", f"{text!r} is not HOST:PORT, e.g. 127.0.0.1:7373"))
+    return host or "127.0.0.1", int(port)
+
+
+def url_of(host: str, port: int) -> str:
+    """The address for a client on the same machine; one that listens everywhere is reached over the loopback."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
