@@ -9,6 +9,7 @@ import msgspec
 
 from hideaway.base.errors import Fault, InvalidArguments
 from hideaway.cloud.change import Pace
+from hideaway.cloud.founding import Credentials
 
 MEMORY = ":memory:"
 
@@ -24,16 +25,12 @@ class DataPlane(StrEnum):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """All that `serve` needs.
 
-    state is the folder that keeps everything, or None: nothing is kept. The owner's five values are those that
-    `state.owner_for` settled. heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports,
-    how long it may be silent before it is not ready, and how long the world outlives a server that was killed.
+    state is the folder that keeps everything, or None: nothing is kept. owner is what `state.owner_for` settled.
+    heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports, how long it may be silent
+    before it is not ready, and how long the world outlives a server that was killed.
     """
 
-    access_key: str
-    secret_key: str
-    organization_id: str
-    project_id: str
-    user_id: str
+    owner: Credentials
     host: str = "127.0.0.1"
     port: int = 7373
     state: Path | None = None

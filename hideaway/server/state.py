@@ -20,21 +20,12 @@ import msgspec
 
 from hideaway.base.errors import Fault, InvalidArguments, Unavailable
 from hideaway.base.ids import Ids, is_uuid
+from hideaway.cloud.founding import Credentials
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 ACCESS_KEY = re.compile(r"SCW[0-9A-Z]{17}")
 """The vendor's SDKs refuse access keys of another shape before they send anything."""
-
-
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """Who owns the cloud: an organization, its first project, its owner and the owner's API key."""
-
-    access_key: str
-    secret_key: str
-    organization_id: str
-    project_id: str
-    user_id: str
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +55,7 @@ CHOSEN_BY: dict[str, tuple[str, str]] = {
 }
 
 
-def owner_for(flags: Choice, environment: Mapping[str, str], kept: Owner | None, ids: Ids) -> Owner:
+def owner_for(flags: Choice, environment: Mapping[str, str], kept: Credentials | None, ids: Ids) -> Credentials:
     """Settle who owns the cloud: the flags' word first, then the SCW_* variables', then what is kept, else made now.
 
     Where neither is known, the project has the organization's identifier, as the vendor's default project does.
@@ -83,7 +74,7 @@ def owner_for(flags: Choice, environment: Mapping[str, str], kept: Owner | None,
     if kept is not None:
         values = _still_true(kept, values) | values
     organization_id = values.get("organization_id") or ids.uuid()
-    return Owner(
+    return Credentials(
         access_key=values.get("access_key") or ids.access_key(),
         secret_key=values.get("secret_key") or ids.uuid(),
         organization_id=organization_id,
@@ -92,7 +83,7 @@ def owner_for(flags: Choice, environment: Mapping[str, str], kept: Owner | None,
     )
 
 
-def _still_true(kept: Owner, chosen: Mapping[str, str]) -> dict[str, str]:
+def _still_true(kept: Credentials, chosen: Mapping[str, str]) -> dict[str, str]:
     """What goes on from the kept owner: nothing in another organization, and no secret for another access key."""
     if chosen.get("organization_id", kept.organization_id) != kept.organization_id:
         return {}
@@ -144,11 +135,11 @@ class Folder:
         except OSError as error:
             raise Unavailable(f"state folder {self.path} cannot be made: {error.strerror}; name another") from error
 
-    def owner(self) -> Owner | None:
+    def owner(self) -> Credentials | None:
         """The owner who is kept here, or None. Raises Unavailable where the file says nothing that can be read."""
-        return self._read("credentials.json", Owner)
+        return self._read("credentials.json", Credentials)
 
-    def keep_owner(self, owner: Owner) -> None:
+    def keep_owner(self, owner: Credentials) -> None:
         """Keep the owner, for the folder's user alone (mode 0600)."""
         self._write("credentials.json", owner)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from hideaway.base.errors import InvalidArguments
+from hideaway.cloud.founding import Credentials
 from hideaway.server.options import Options, listen_address, url_of
 
 
 def options(**changes: object) -> Options:
-    owner = {"access_key": "", "secret_key": "", "organization_id": "", "project_id": "", "user_id": ""}
-    return Options(**owner, **changes)  # type: ignore[arg-type]
+    owner = Credentials(access_key="", secret_key="", organization_id="", project_id="", user_id="")
+    return Options(owner=owner, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import pytest
 
 from hideaway.base.errors import InvalidArguments, Unavailable
 from hideaway.base.ids import Ids, is_uuid
-from hideaway.server.state import ACCESS_KEY, Choice, Folder, Owner, Server, default_folder, owner_for
+from hideaway.cloud.founding import Credentials
+from hideaway.server.state import ACCESS_KEY, Choice, Folder, Server, default_folder, owner_for
 
 A, B, C, D = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "abcd")
-KEPT = Owner(access_key="SCW" + "K" * 17, secret_key=A, organization_id=B, project_id=C, user_id=D)
+KEPT = Credentials(access_key="SCW" + "K" * 17, secret_key=A, organization_id=B, project_id=C, user_id=D)
 
 
 def mode(path: Path) -> int:
