@@ -1,0 +1,228 @@
+"""Documents in SQLite. Every transaction is all or nothing; an answered write survives the death of the process.
+
+One connection serves all threads, one transaction at a time: SQLite writes one at a time anyway, a transaction here
+takes tens of microseconds, and `:memory:` then behaves as a file does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from hideaway.base.errors import HideawayError
+from hideaway.cloud.documents import KINDS, Document
+from hideaway.cloud.memory import MemoryLedger
+
+D = TypeVar("D", bound=Document)
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE documents (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL, id TEXT NOT NULL,
+    organization TEXT NOT NULL, project TEXT NOT NULL, locality TEXT NOT NULL, label TEXT NOT NULL,
+    due REAL, carried INTEGER NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL,
+    UNIQUE (kind, id)
+);
+CREATE INDEX by_project ON documents (kind, project);
+CREATE INDEX by_label ON documents (kind, label);
+CREATE INDEX by_due ON documents (due) WHERE due IS NOT NULL;
+CREATE TABLE refs (kind TEXT NOT NULL, ref TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, ref, id)) WITHOUT ROWID;
+CREATE INDEX refs_by_id ON refs (kind, id);
+CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+INSERT INTO state VALUES ('revision', 0);
+"""
+_ENCODER = msgspec.json.Encoder()
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
+
+
+def _decode(kind: str, body: bytes) -> Document:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(KINDS[kind])
+    document: Document = decoder.decode(body)
+    return document
+
+
+class Store:
+    """All documents of one cloud.
+
+    path None keeps them in memory only. Raises HideawayError when the file is no store of this version.
+    """
+
+    def __init__(self, path: Path | None):
+        self._lock = threading.RLock()
+        self._listeners: list[Callable[[int], None]] = []
+        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise HideawayError(f"{path} is not a hideaway store: {error}") from error
+        self.revision: int = self._db.execute("SELECT value FROM state WHERE name='revision'").fetchone()[0]
+        self._cache: dict[tuple[str, str], Document] = {}
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"its layout is version {version}, this program's is {SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end, rolled back when an exception leaves it. Does not nest."""
+        with self._lock:
+            transaction = Transaction(self._db, self._cache, self.revision + 1)
+            try:
+                yield transaction
+            except BaseException:
+                if transaction.touched:
+                    self._db.execute("ROLLBACK")
+                    for key in transaction.touched:
+                        self._cache.pop(key, None)
+                raise
+            if not transaction.touched:
+                return
+            self._db.execute("UPDATE state SET value=? WHERE name='revision'", (self.revision + 1,))
+            self._db.execute("COMMIT")
+            self.revision += 1
+        for listener in self._listeners:
+            listener(self.revision)
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Call this with the new revision after every commit, in the thread that committed; it must not block."""
+        self._listeners.append(listener)
+
+    def snapshot(self) -> tuple[int, MemoryLedger]:
+        """All documents as they are at one revision, and that revision."""
+        with self._lock:
+            rows = self._db.execute("SELECT kind, id, body FROM documents ORDER BY seq").fetchall()
+            cache, revision = self._cache, self.revision
+            documents = []
+            for kind, id_, body in rows:
+                document = cache.get((kind, id_))
+                if document is None:
+                    document = cache[kind, id_] = _decode(kind, body)
+                documents.append(document)
+        return revision, MemoryLedger(documents)
+
+    def clear(self) -> None:
+        """Forget all documents."""
+        with self.transaction() as transaction:
+            transaction.clear()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+
+class Transaction:
+    """A Ledger (see `cloud.documents`) on the store. touched: the (kind, id) pairs that were written."""
+
+    def __init__(self, db: sqlite3.Connection, cache: dict[tuple[str, str], Document], revision: int):
+        self._db, self._cache, self._revision = db, cache, revision
+        self.touched: set[tuple[str, str]] = set()
+
+    def get(self, type_: type[D], id_: str) -> D | None:
+        cached = self._cache.get((type_.kind, id_))
+        if cached is not None:
+            return cached  # type: ignore[return-value]
+        row = self._db.execute("SELECT body FROM documents WHERE kind=? AND id=?", (type_.kind, id_)).fetchone()
+        return None if row is None else self._load(type_, id_, row[0])
+
+    def _load(self, type_: type[D], id_: str, body: bytes) -> D:
+        key = (type_.kind, id_)
+        document = self._cache.get(key)
+        if document is None:
+            document = self._cache[key] = _decode(type_.kind, body)
+        return document  # type: ignore[return-value]
+
+    def find(
+        self,
+        type_: type[D],
+        *,
+        organization: str | None = None,
+        project: str | None = None,
+        locality: str | None = None,
+        ref: str | None = None,
+        label: str | None = None,
+    ) -> list[D]:
+        query = "SELECT d.id, d.body FROM documents d"
+        where, values = ["d.kind=?"], [type_.kind]
+        if ref is not None:
+            query += " JOIN refs r ON r.kind=d.kind AND r.id=d.id"
+            where.append("r.ref=?")
+            values.append(ref)
+        for column, value in (("organization", organization), ("project", project), ("label", label)):
+            if value is not None:
+                where.append(f"d.{column}=?")
+                values.append(value)
+        if locality is not None:
+            where.append("d.locality=?")
+            values.append(locality)
+        rows = self._db.execute(f"{query} WHERE {' AND '.join(where)} ORDER BY d.seq", values).fetchall()
+        return [self._load(type_, id_, body) for id_, body in rows]
+
+    def due(self, before: float, *, carried: bool) -> Sequence[Document]:
+        rows = self._db.execute(
+            "SELECT kind, id, body FROM documents WHERE due<=? AND carried<=? ORDER BY seq", (before, int(carried))
+        ).fetchall()
+        return [self._load(KINDS[kind], id_, body) for kind, id_, body in rows]
+
+    def put(self, document: Document) -> None:
+        self._begin()
+        key = (document.kind, document.id)
+        old = self.get(type(document), document.id)
+        due = document.pending.due if document.pending else None
+        columns = (
+            document.organization_id, document.project_id, document.locality, document.label, due,
+            int(document.carried), self._revision, _ENCODER.encode(document),
+        )  # fmt: skip
+        if old is None:
+            self._db.execute(
+                "INSERT INTO documents (organization, project, locality, label, due, carried, revision, body, kind, id)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (*columns, *key),
+            )
+        else:
+            self._db.execute(
+                "UPDATE documents SET organization=?, project=?, locality=?, label=?, due=?, carried=?, revision=?,"
+                " body=? WHERE kind=? AND id=?",
+                (*columns, *key),
+            )
+        if old is None or old.refs != document.refs:
+            self._db.execute("DELETE FROM refs WHERE kind=? AND id=?", key)
+            self._db.executemany(
+                "INSERT OR IGNORE INTO refs (kind, ref, id) VALUES (?,?,?)",
+                [(document.kind, ref, document.id) for ref in document.refs],
+            )
+        self.touched.add(key)
+        self._cache[key] = document
+
+    def remove(self, document: Document) -> None:
+        self._begin()
+        key = (document.kind, document.id)
+        self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", key)
+        self._db.execute("DELETE FROM refs WHERE kind=? AND id=?", key)
+        self.touched.add(key)
+        self._cache.pop(key, None)
+
+    def clear(self) -> None:
+        """Remove all documents."""
+        self._begin()
+        self._db.execute("DELETE FROM documents")
+        self._db.execute("DELETE FROM refs")
+        self.touched.add(("", ""))
+        self._cache.clear()
+
+    def _begin(self) -> None:
+        if not self.touched and not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
