@@ -91,7 +91,7 @@ def authenticate(ledger: Ledger, secret: str | None, now: datetime) -> Principal
 
 def _grants(ledger: Ledger, bearer: str) -> list[Grant]:
     holders = [bearer, *(g.id for g in ledger.find(Group, ref=bearer))]
-    grants = []
+    grants: list[Grant] = []
     for holder in holders:
         for policy in ledger.find(Policy, ref=holder):
             for rule in policy.rules:

@@ -40,8 +40,8 @@ def document_of(error: HideawayError) -> Answer:
             details = [{"action": error.action, "resource": error.resource}]
             return 403, {"message": "insufficient permissions", "type": "permissions_denied", "details": details}
         case QuotasExceeded():
-            details = [{"resource": error.resource, "quota": error.quota, "current": error.current}]
-            return 403, {"message": "quota(s) exceeded for this resource", "type": "quotas_exceeded", "details": details}
+            over = [{"resource": error.resource, "quota": error.quota, "current": error.current}]
+            return 403, {"message": "quota(s) exceeded for this resource", "type": "quotas_exceeded", "details": over}
         case NotFound():
             return 404, {
                 "message": "resource is not found",

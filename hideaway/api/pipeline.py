@@ -80,7 +80,9 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 class Api:
     """The API over one store. One transaction a request, one request at a time."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, pace: Pace, settings: Settings, products: Sequence[Product]):
+    def __init__(
+        self, store: Store, clock: Clock, ids: Ids, pace: Pace, settings: Settings, products: Sequence[Product]
+    ):
         self.store, self.clock, self.ids, self.pace, self.settings = store, clock, ids, pace, settings
         self.products = products
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,7 +134,7 @@ class Api:
             except TimeoutError:
                 return _answer(call.status or route.status, result, call.headers)
             finally:
-                self._changed.discard(event)  # type: ignore[arg-type]
+                self._changed.discard(event)
 
     def _transact(
         self, product: Product, route: Route, request: Request, params: dict[str, str], arguments: list[Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from hideaway.cloud.change import Change
@@ -25,7 +27,11 @@ def found(change: Change, credentials: Credentials) -> None:
     c = credentials
     if change.ledger.get(Project, c.project_id) is None:
         found_project(change, c.organization_id, c.project_id, "default", "")
-    common = {"organization_id": c.organization_id, "created_at": change.now, "updated_at": change.now}
+    common: dict[str, Any] = {
+        "organization_id": c.organization_id,
+        "created_at": change.now,
+        "updated_at": change.now,
+    }
     if change.ledger.get(User, c.user_id) is None:
         change.ledger.put(
             User(id=c.user_id, project_id="", email="owner@hideaway.invalid", username="owner", type="owner", **common)
@@ -47,7 +53,12 @@ def found(change: Change, credentials: Credentials) -> None:
 
 def found_project(change: Change, organization_id: str, id_: str, name: str, description: str) -> Project:
     """Make a project, with its default VPC in every region (the vendor's projects have one each)."""
-    common = {"organization_id": organization_id, "project_id": id_, "created_at": change.now, "updated_at": change.now}
+    common: dict[str, Any] = {
+        "organization_id": organization_id,
+        "project_id": id_,
+        "created_at": change.now,
+        "updated_at": change.now,
+    }
     project = Project(id=id_, name=name, description=description, **common)
     change.ledger.put(project)
     for region in REGIONS:
