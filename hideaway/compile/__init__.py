@@ -1,0 +1,42 @@
+"""Resources in, one Fabric out: what the data plane shall do, and because of which resource.
+
+Pure: no clock, no I/O, no globals; the same documents give the same Fabric, whatever order they were put in. Each rule
+is numbered in docs/semantics.md. A reference that leads nowhere (a document deleted in between) leaves its element out
+and never raises.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from hideaway.cloud.memory import MemoryLedger
+from hideaway.compile import clusters, databases, gateways, internet, routers, security, segments, servers
+from hideaway.compile.attachments import served_networks
+from hideaway.compile.ways import ways_of
+from hideaway.fabric.model import Fabric
+
+
+def compile_fabric(ledger: MemoryLedger) -> Fabric:
+    """All of what the data plane shall do for these documents; every tuple of the Fabric is sorted by id.
+
+    One concern a line: who is served by which gateway, the routes that follow from it, then the hosts of each kind.
+    """
+    served = served_networks(ledger)
+    ways = ways_of(ledger, served)
+    machines = servers.hosts(ledger, ways)
+    planes = clusters.planes(ledger, machines, served)
+    hosts = chain(
+        machines,
+        gateways.hosts(ledger, served, ways),
+        (plane.host for plane in planes),
+        databases.hosts(ledger, ways),
+        routers.hosts(ledger),
+        (internet.probe(),),
+    )
+    filters = chain(security.filters(ledger), (plane.filter for plane in planes))
+    return Fabric(
+        segments=tuple(sorted(segments.segments(ledger), key=lambda s: s.id)),
+        hosts=tuple(sorted(hosts, key=lambda h: h.id)),
+        filters=tuple(sorted(filters, key=lambda f: f.id)),
+        heartbeats=tuple(sorted((h for p in planes for h in p.heartbeats), key=lambda h: (h.source, h.target))),
+    )

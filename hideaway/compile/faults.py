@@ -1,0 +1,32 @@
+"""Why hosts without a public address do not reach the internet, for status: the conditions of the document's note."""
+
+from __future__ import annotations
+
+from hideaway.cloud.gateways import Gateway, GatewayNetwork
+from hideaway.cloud.memory import MemoryLedger
+from hideaway.cloud.network import PrivateNetwork
+from hideaway.compile.attachments import fault
+from hideaway.compile.common import by_age
+
+
+def egress_fault(ledger: MemoryLedger, private_network_id: str) -> str | None:
+    """In plain words, why hosts without public address in this network do not reach the internet; None if they do.
+
+    It asks what compile asks (`attachments.fault`), so what it says and what is programmed are one. The gateway whose
+    default route the hosts follow decides alone; where there is none, each gateway's reason is told.
+    """
+    private = ledger.get(PrivateNetwork, private_network_id)
+    if private is None:
+        return f"Private Network {private_network_id} is gone"
+    attachments = (a for a in ledger.find(GatewayNetwork, ref=private.id) if a.private_network_id == private.id)
+    reasons = []
+    for attachment in by_age(attachments):
+        gateway = ledger.get(Gateway, attachment.gateway_id)
+        if gateway is None:
+            continue
+        who = f"Public Gateway {gateway.name} ({gateway.id})"
+        reason = fault(ledger, attachment)
+        if reason is None and attachment.push_default_route:
+            return None if attachment.masquerade_enabled else f"{who} does not masquerade: dynamic NAT is off"
+        reasons.append(reason or f"{who} does not advertise its default route")
+    return "; ".join(reasons) or f"no Public Gateway is attached to Private Network {private.name} ({private.id})"
