@@ -41,6 +41,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+NOBODY = Principal(access_key="", organization_id="", default_project_id="", bearer_id="", owner=False)
+"""Who calls a route that needs no key."""
+
 # Permission sets are named <area>FullAccess and <area>ReadOnly; these are not.
 SPECIAL_SETS: dict[str, tuple[str, bool]] = {
     "AllProductsFullAccess": (EVERYTHING, True),

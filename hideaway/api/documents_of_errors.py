@@ -1,4 +1,4 @@
-"""The one map from what can be refused to the vendor's JSON documents. Sources: the recordings' 400, 401, 403, 404, 409."""
+"""The one map from what can be refused to the vendor's JSON documents. Source: the recordings' 4xx answers."""
 
 from __future__ import annotations
 

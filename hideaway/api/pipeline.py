@@ -18,10 +18,10 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Router
 from starlette.routing import Route as StarletteRoute
 
-from hideaway.api.access import authenticate
+from hideaway.api.access import NOBODY, authenticate
 from hideaway.api.call import Call, Settings
 from hideaway.api.documents_of_errors import document_of, unserved
 from hideaway.api.shapes import Body, Query
@@ -39,7 +39,7 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 class Handler(Protocol):
-    """Takes the call, then the body and the query where the route has them; returns what is answered as JSON, or None."""
+    """Takes the call, then the body and the query where the route has them; returns what is answered, or None."""
 
     def __call__(self, call: Call, /, *args: Any) -> Any: ...
 
@@ -92,19 +92,19 @@ class Api:
     def application(self) -> Starlette:
         """The ASGI application."""
         routes: list[BaseRoute] = [self._mount(product) for product in self.products]
-        return Starlette(routes=routes, exception_handlers={404: _not_served, 405: _not_served})
+        application = Starlette(routes=routes, exception_handlers={404: _not_served, 405: _not_served})
+        application.router.redirect_slashes = False
+        return application
 
     def _mount(self, product: Product) -> Mount:
         by_path: dict[str, dict[str, Route]] = {}
         for route in product.routes:
             by_path.setdefault(route.path, {})[route.method] = route
-        return Mount(
-            product.prefix,
-            routes=[
-                StarletteRoute(path, self._endpoint(product, methods), methods=list(methods))
-                for path, methods in by_path.items()
-            ],
-        )
+        routes = [
+            StarletteRoute(path, self._endpoint(product, methods), methods=list(methods))
+            for path, methods in by_path.items()
+        ]
+        return Mount(product.prefix, app=Router(routes, redirect_slashes=False))
 
     def _endpoint(self, product: Product, methods: dict[str, Route]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -145,7 +145,7 @@ class Api:
         with self.store.transaction() as ledger:
             call = Call(
                 change=Change(ledger, now, self.ids, self.pace),
-                principal=authenticate(ledger, request.headers.get("x-auth-token"), now),
+                principal=NOBODY if route.open else authenticate(ledger, request.headers.get("x-auth-token"), now),
                 settings=self.settings,
                 area=product.area,
                 write=route.method not in ("GET", "HEAD"),

@@ -1,0 +1,116 @@
+"""The control loop: on any change, or on a timer, compile, plan, apply, observe, write statuses.
+
+Level-triggered: each pass starts from the whole store and from what the data plane says it holds, so a pass that was
+missed, cut short or done twice changes nothing in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import msgspec
+
+from hideaway.backends.base import Backend
+from hideaway.base.clock import Clock
+from hideaway.base.ids import Ids
+from hideaway.cloud.change import Change, Pace
+from hideaway.cloud.memory import MemoryLedger
+from hideaway.compile import compile_fabric
+from hideaway.control.observe import observe
+from hideaway.fabric.model import Fabric
+from hideaway.plan import plan
+from hideaway.store import Store
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 1.0
+FAST_SECONDS = 0.05
+"""How often to look while a node is awaited; else the timer is half a heartbeat, 1 s at most."""
+
+
+class Health(msgspec.Struct):
+    """How the loop fares. error is what the last pass failed with, "" when it did not."""
+
+    revision: int = 0
+    passes: int = 0
+    adopted: bool = False
+    worlds: int = 0
+    error: str = ""
+
+
+class Loop:
+    """Drives one backend from one store, in a thread of its own.
+
+    grace: seconds without a heartbeat after which a node is not ready.
+    """
+
+    def __init__(
+        self, store: Store, backend: Backend, clock: Clock, ids: Ids, pace: Pace, *, interval: float, grace: float
+    ):
+        self.store, self.backend, self.clock, self.ids, self.pace = store, backend, clock, ids, pace
+        self.interval, self.grace = interval, grace
+        self.health = Health()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._since = 0.0
+        """When the present world was taken up (monotonic): silence is counted from then on at the earliest."""
+        self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
+        store.listen(lambda _revision: self._wake.set())
+
+    def start(self) -> None:
+        """Take up the world and go on in a thread. Raises Unavailable when this machine can have no world."""
+        self._take_up()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the pass under way. The world lives on."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def _take_up(self) -> None:
+        self.health.adopted = self.backend.up()
+        self.health.worlds += 1
+        self._since = time.monotonic()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                awaited = self._pass()
+                self.health.error = ""
+                pause = FAST_SECONDS if awaited else min(self.interval / 2, 1.0)
+            except Exception as error:
+                # Whatever it was, the next pass starts from the whole again; the error is shown by health and status.
+                log.warning("control pass failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+                self.health.error = f"{type(error).__name__}: {error}"
+                pause = RETRY_SECONDS
+            self.health.passes += 1
+            self._wake.wait(pause)
+
+    def _pass(self) -> bool:
+        """One pass; whether something is still on its way."""
+        if not self.backend.alive():
+            self._take_up()
+        revision, ledger, wanted = self._wanted()
+        present = self.backend.present()
+        steps = plan(wanted, present.fabric, present.suspects)
+        if steps:
+            self.backend.apply(steps, wanted)
+        ages = self.backend.heartbeats()
+        silent = time.monotonic() - self._since
+        with self.store.transaction() as now_ledger:
+            change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
+            awaited = observe(change, ledger, wanted, ages, silent_for=silent, grace=self.grace)
+        self.health.revision = revision
+        return awaited
+
+    def _wanted(self) -> tuple[int, MemoryLedger, Fabric]:
+        if self._compiled is None or self._compiled[0] != self.store.revision:
+            revision, ledger = self.store.snapshot()
+            self._compiled = (revision, ledger, compile_fabric(ledger))
+        return self._compiled

@@ -1,0 +1,70 @@
+"""From what the data plane was seen to do to the statuses that the API answers.
+
+Nothing is ready before packets flow: a transition ends when what was compiled from it has been applied, a node's when
+its heartbeat crossed the data plane, a pool's when all its nodes are ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hideaway.cloud.change import Change, settle
+from hideaway.cloud.documents import GONE, Document
+from hideaway.cloud.kubernetes import Node, Pool
+from hideaway.cloud.memory import MemoryLedger
+from hideaway.cloud.nodes import mark_not_ready, mark_ready
+from hideaway.fabric.model import Fabric
+
+
+def observe(
+    change: Change,
+    applied: MemoryLedger,
+    fabric: Fabric,
+    ages: Mapping[str, float],
+    *,
+    silent_for: float,
+    grace: float,
+) -> bool:
+    """End the transitions that the data plane has carried out and set the nodes' health.
+
+    applied is the ledger that the applied fabric was compiled from; ages are seconds since each host's last heartbeat;
+    silent_for is how long the world has been watched, grace how long a node may be silent. Returns whether a transition
+    that is due still waits for packets.
+    """
+    beating = {h.source for h in fabric.heartbeats}
+    waiting = False
+    # Nodes first: a pool waits for its nodes.
+    due = sorted(change.ledger.due(change.now.timestamp(), carried=True), key=lambda d: not isinstance(d, Node))
+    for document in due:
+        if not document.carried:
+            continue
+        if applied.get(type(document), document.id) == document and _carried(change, document, ages, grace):
+            settle(change.ledger, document, change.now)
+        else:
+            waiting = True
+    for node in change.ledger.find(Node):
+        _health(change, node, ages.get(node.server_id), node.server_id in beating, silent_for, grace)
+    return waiting
+
+
+def _carried(change: Change, document: Document, ages: Mapping[str, float], grace: float) -> bool:
+    """Whether a document that has been applied is what its transition leads to."""
+    if document.pending is None or document.pending.to == GONE:
+        return True
+    if isinstance(document, Node):
+        return ages.get(document.server_id, grace) < grace
+    if isinstance(document, Pool):
+        nodes = change.ledger.find(Node, ref=document.id)
+        return all(n.pending is None and n.status == "ready" for n in nodes)
+    return True
+
+
+def _health(change: Change, node: Node, age: float | None, beating: bool, silent_for: float, grace: float) -> None:
+    """A node that was ready and has been silent for the grace period is not ready; one that is heard again is."""
+    if node.pending is not None:
+        return
+    silence = silent_for if age is None else age
+    if node.status == "ready" and silence >= grace:
+        mark_not_ready(change, node, f"no heartbeat for {silence:.0f} s" if beating else "its server is not running")
+    elif node.status == "not_ready" and age is not None and age < grace:
+        mark_ready(change, node)

@@ -1,0 +1,179 @@
+"""How things stand, as a tree: what `hideaway status` shows. Reads the ledger and asks compile why; changes nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from hideaway.base.tree import Item
+from hideaway.cloud.databases import Database
+from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
+from hideaway.cloud.kubernetes import Cluster, Node, Pool
+from hideaway.cloud.memory import MemoryLedger
+from hideaway.cloud.network import Ip, PrivateNetwork
+from hideaway.cloud.nodes import security_groups_differ
+from hideaway.cloud.servers import PrivateNic, Server, ServerIp
+from hideaway.compile.faults import egress_fault
+
+WELL = {
+    "ready", "running", "available", "pool_required", "stopped", "stopped in place",
+}  # fmt: skip
+"""Statuses that nobody need worry about."""
+
+
+def report(ledger: MemoryLedger, organization_id: str, *, data_plane: str, error: str = "") -> Item:
+    """The tree of one organization. data_plane is `linux` or `none`, error what the control loop last said."""
+    groups = [
+        _group("networks", [_network(ledger, n) for n in ledger.find(PrivateNetwork, organization=organization_id)]),
+        _group("gateways", [_gateway(ledger, g) for g in ledger.find(Gateway, organization=organization_id)]),
+        _group("clusters", [_cluster(ledger, c) for c in ledger.find(Cluster, organization=organization_id)]),
+        _group("servers", [
+            _server(ledger, s) for s in ledger.find(Server, organization=organization_id) if s.node_id is None
+        ]),
+        _group("databases", [_database(d) for d in ledger.find(Database, organization=organization_id)]),
+    ]  # fmt: skip
+    notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
+    return Item(
+        kind="cloud",
+        name="hideaway",
+        id=organization_id,
+        status="failing" if error else "running",
+        healthy=not error,
+        reason=error and f"the data plane does not follow: {error}",
+        facts={"data_plane": data_plane},
+        notes=notes,
+        children=[g for g in groups if g.children],
+    )
+
+
+def _group(name: str, items: list[Item]) -> Item:
+    return Item(kind="group", name=name, children=items)
+
+
+def _network(ledger: MemoryLedger, network: PrivateNetwork) -> Item:
+    subnets = ", ".join(s.subnet for s in network.subnets)
+    booked = len(ledger.find(Ip, ref=network.id))
+    return Item(
+        kind="network",
+        name=network.name,
+        id=network.id,
+        facts={"region": network.region, "subnets": subnets, "addresses": str(booked)},
+    )
+
+
+def _gateway(ledger: MemoryLedger, gateway: Gateway) -> Item:
+    ip = ledger.get(GatewayIp, gateway.ip_id) if gateway.ip_id else None
+    children = []
+    for attachment in ledger.find(GatewayNetwork, ref=gateway.id):
+        network = ledger.get(PrivateNetwork, attachment.private_network_id)
+        switches = {
+            "masquerade": "on" if attachment.masquerade_enabled else "off",
+            "default_route": "on" if attachment.push_default_route else "off",
+        }
+        children.append(
+            Item(
+                kind="attachment",
+                name=network.name if network else attachment.private_network_id,
+                id=attachment.id,
+                status=attachment.status,
+                healthy=attachment.status in WELL,
+                facts=switches,
+            )
+        )
+    return Item(
+        kind="gateway",
+        name=gateway.name,
+        id=gateway.id,
+        status=gateway.status,
+        healthy=gateway.status in WELL,
+        facts={"zone": gateway.zone, "public_ip": ip.address if ip else "none"},
+        children=children,
+    )
+
+
+def _cluster(ledger: MemoryLedger, cluster: Cluster) -> Item:
+    notes = ["kubeconfig: well-formed, but no Kubernetes answers there in this version"]
+    differ = security_groups_differ(ledger, cluster)
+    if differ:
+        notes.append(differ)
+    return Item(
+        kind="cluster",
+        name=cluster.name,
+        id=cluster.id,
+        status=cluster.status,
+        healthy=cluster.status in WELL,
+        facts={"region": cluster.region, "version": cluster.version, "control_plane": cluster.address},
+        notes=notes,
+        children=[_pool(ledger, cluster, p) for p in ledger.find(Pool, ref=cluster.id) if p.cluster_id == cluster.id],
+    )
+
+
+def _pool(ledger: MemoryLedger, cluster: Cluster, pool: Pool) -> Item:
+    network = pool.private_network_id or cluster.private_network_id
+    fault = egress_fault(ledger, network) if pool.public_ip_disabled and network else None
+    nodes = [_node(ledger, n, fault) for n in ledger.find(Node, ref=pool.id)]
+    silent = sum(not n.healthy for n in nodes)
+    return Item(
+        kind="pool",
+        name=pool.name,
+        id=pool.id,
+        status=pool.status,
+        healthy=pool.status in WELL and not silent and fault is None,
+        reason=fault or (f"{silent} of {len(nodes)} nodes are not ready" if silent else ""),
+        facts={
+            "zone": pool.zone_of,
+            "isolation": "full" if pool.public_ip_disabled else "controlled",
+            "security_group": pool.security_group_id,
+        },
+        children=nodes,
+    )
+
+
+def _node(ledger: MemoryLedger, node: Node, fault: str | None) -> Item:
+    healthy = node.status in WELL
+    reason = "" if healthy else "; ".join(r for r in (node.error_message, fault) if r)
+    return Item(
+        kind="node",
+        name=node.name,
+        id=node.id,
+        status=node.status,
+        healthy=healthy,
+        reason=reason,
+        facts=_addresses(ledger, node.server_id),
+    )
+
+
+def _server(ledger: MemoryLedger, server: Server) -> Item:
+    return Item(
+        kind="server",
+        name=server.name,
+        id=server.id,
+        status=server.state,
+        healthy=server.state in WELL,
+        facts={"zone": server.zone, **_addresses(ledger, server.id)},
+    )
+
+
+def _database(database: Database) -> Item:
+    return Item(
+        kind="database",
+        name=database.name,
+        id=database.id,
+        status=database.status,
+        healthy=database.status in WELL,
+        facts={
+            "engine": database.engine,
+            "endpoints": ", ".join(f"{e.ip}:{e.port}" for e in database.listed_endpoints),
+        },
+        notes=["recorded only: its address answers, no database runs behind it in this version"],
+    )
+
+
+def _addresses(ledger: MemoryLedger, server_id: str) -> dict[str, str]:
+    public = [ip.address for ip in ledger.find(ServerIp, ref=server_id) if ip.address]
+    private = [
+        ip.address.split("/")[0]
+        for nic in ledger.find(PrivateNic, ref=server_id)
+        for ip in ledger.find(Ip, ref=nic.id)
+        if ipaddress.ip_interface(ip.address).version == 4
+    ]
+    return {"public_ip": ", ".join(public) or "none", "private_ip": ", ".join(private) or "none"}

@@ -1,0 +1,92 @@
+"""hideaway's own routes, below /hideaway/v1 and beside the vendor's: health, status, exec, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hideaway import __version__
+from hideaway.api.call import Call
+from hideaway.api.pipeline import Product, Route
+from hideaway.api.shapes import Body
+from hideaway.base.errors import PermissionDenied, PlainError
+from hideaway.cloud.change import Change
+from hideaway.cloud.places import REGIONS
+from hideaway.fabric.model import Fabric
+
+
+class Inside(msgspec.Struct, frozen=True, kw_only=True):
+    """What these routes need of the server: its data plane's name, its fabric, its report, and its founding."""
+
+    data_plane: str
+    report: Callable[[str], Any]
+    """The tree of one organization."""
+    fabric: Callable[[], Fabric]
+    """What the data plane holds now."""
+    command: Callable[[str, list[str]], list[str]] | None
+    """The argv that runs a command inside a host, given its id; None without a data plane."""
+    error: Callable[[], str]
+    found: Callable[[Change], None]
+    """Make the owner's organization anew, in an empty ledger."""
+    clear: Callable[[Change], None]
+
+
+class Exec(Body, frozen=True, kw_only=True):
+    host: str
+    command: list[str]
+
+
+def own_product(inside: Inside) -> Product:
+    """The routes."""
+
+    def health(call: Call) -> dict[str, Any]:
+        error = inside.error()
+        return {
+            "status": "failing" if error else "ok",
+            "version": __version__,
+            "data_plane": inside.data_plane,
+            "error": error,
+        }
+
+    def status(call: Call) -> Any:
+        return inside.report(call.principal.organization_id)
+
+    def run(call: Call, body: Exec) -> dict[str, Any]:
+        _owner(call, "host")
+        if inside.command is None:
+            raise PlainError(412, "there is no data plane here: no host to run a command in", "precondition_failed")
+        fabric = inside.fabric()
+        host = fabric.host(body.host)
+        if host is None:
+            names = ", ".join(sorted(h.name for h in fabric.hosts)) or "none"
+            raise PlainError(404, f"no host is called {body.host!r}; there are: {names}", "not_found")
+        return {"host": host.id, "argv": inside.command(host.id, body.command)}
+
+    def reset(call: Call) -> None:
+        _owner(call, "organization")
+        inside.clear(call.change)
+        inside.found(call.change)
+
+    return Product(
+        prefix="",
+        area="Organization",
+        routes=[
+            Route(method="GET", path="/metadata", handler=metadata, open=True),
+            Route(method="GET", path="/hideaway/v1/health", handler=health, open=True),
+            Route(method="GET", path="/hideaway/v1/status", handler=status),
+            Route(method="POST", path="/hideaway/v1/exec", handler=run, body=Exec),
+            Route(method="POST", path="/hideaway/v1/reset", handler=reset, status=204, records=False),
+        ],
+    )
+
+
+def metadata(call: Call) -> dict[str, Any]:
+    """What the vendor's Go SDK asks of the API's address before anything else (scaleway.md, Traps)."""
+    return {"regions": [{"name": r, "zones": list(z)} for r, z in REGIONS.items()]}
+
+
+def _owner(call: Call, resource: str) -> None:
+    if not call.principal.owner:
+        raise PermissionDenied("write", resource)

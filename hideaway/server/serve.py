@@ -1,0 +1,196 @@
+"""Serving in the foreground: from options to a running cloud, and back to nothing on SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import msgspec
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server as HttpServer
+
+from hideaway import __version__
+from hideaway.api.call import Settings
+from hideaway.api.pipeline import Api
+from hideaway.api.products import PRODUCTS
+from hideaway.backends.base import Backend
+from hideaway.base.clock import SystemClock
+from hideaway.base.errors import Unavailable
+from hideaway.base.ids import Ids
+from hideaway.base.tree import Item
+from hideaway.cloud.change import Change
+from hideaway.cloud.founding import found
+from hideaway.control.loop import Loop
+from hideaway.control.report import report
+from hideaway.fabric.model import Fabric
+from hideaway.server.options import DataPlane, Options
+from hideaway.server.own import Inside, own_product
+from hideaway.server.state import Folder, Server
+from hideaway.store import Store
+
+Say = Callable[[str], None]
+
+
+class Running:
+    """The parts of one server, wired. Making it starts nothing."""
+
+    def __init__(self, options: Options, store: Store, backend: Backend | None):
+        self.options, self.store, self.backend = options, store, backend
+        self.clock, self.ids = SystemClock(), Ids()
+        self.data_plane = "linux" if backend else "none"
+        self.loop: Loop | None = None
+        if backend is not None:
+            self.loop = Loop(
+                store, backend, self.clock, self.ids, options.pace,
+                interval=options.heartbeat_interval, grace=options.heartbeat_grace,
+            )  # fmt: skip
+        with store.transaction() as ledger:
+            found(Change(ledger, self.clock.now(), self.ids, options.pace), options.owner)
+        inside = Inside(
+            data_plane=self.data_plane,
+            report=self._report,
+            fabric=self._fabric,
+            command=backend.command if backend else None,
+            error=self._error,
+            found=lambda change: found(change, options.owner),
+            clear=lambda change: change.ledger.clear(),  # type: ignore[attr-defined]  # the store's, not any ledger's
+        )
+        settings = Settings(data_plane=backend is not None, heartbeat_grace=options.heartbeat_grace)
+        products = (*PRODUCTS, own_product(inside))
+        self.api = Api(store, self.clock, self.ids, options.pace, settings, products)
+
+    def _report(self, organization_id: str) -> Item:
+        _, ledger = self.store.snapshot()
+        return report(ledger, organization_id, data_plane=self.data_plane, error=self._error())
+
+    def _fabric(self) -> Fabric:
+        return self.backend.present().fabric if self.backend else Fabric()
+
+    def _error(self) -> str:
+        return self.loop.health.error if self.loop else ""
+
+
+def serve(options: Options, say: Say = print) -> int:
+    """Serve until SIGINT or SIGTERM; say what a person should know. Returns the exit status.
+
+    Raises Unavailable when the address or the state folder cannot be had, or the data plane that was demanded.
+    """
+    with _state(options) as folder:
+        store = Store(folder.path / "store.sqlite" if folder else None)
+        try:
+            backend, why_not = _backend(options, folder)
+            running = Running(options, store, backend)
+            try:
+                if running.loop is not None:
+                    running.loop.start()
+                asyncio.run(_serve(options, running, folder, why_not, say))
+            finally:
+                if running.loop is not None:
+                    running.loop.stop()
+                if backend is not None:
+                    backend.close()
+        finally:
+            store.close()
+    return 0
+
+
+@contextlib.contextmanager
+def _state(options: Options) -> Iterator[Folder | None]:
+    if options.state is None:
+        yield None
+        return
+    folder = Folder(options.state)
+    with folder.held():
+        folder.keep_owner(options.owner)
+        yield folder
+        folder.forget_server()
+
+
+def _backend(options: Options, folder: Folder | None) -> tuple[Backend | None, str]:
+    """The data plane that was asked for, already up; or None and why this machine has none."""
+    if options.data_plane == DataPlane.NONE:
+        return None, "as asked"
+    try:
+        from hideaway.backends.linux import LinuxBackend
+        from hideaway.backends.linux.world import runtime_folder
+
+        state = folder.path / "world" if folder else runtime_folder()
+        backend = LinuxBackend(state, linger=options.linger, heartbeat_interval=options.heartbeat_interval)
+        backend.up()
+    except Unavailable as error:
+        if options.data_plane == DataPlane.LINUX:
+            raise
+        return None, str(error)
+    return backend, ""
+
+
+async def _serve(options: Options, running: Running, folder: Folder | None, why_not: str, say: Say) -> None:
+    port = _free_port(options)
+    options = msgspec.structs.replace(options, port=port)
+    http = HttpServer(
+        running.api.application(),
+        address=options.host,
+        port=port,
+        interface=Interfaces.ASGI,
+        log_enabled=False,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+    )
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(http.serve())
+    await _listening(options, serving)
+    if folder is not None:
+        folder.keep_server(Server(url=options.url, pid=os.getpid(), data_plane=running.data_plane, version=__version__))
+    _welcome(options, running, folder, why_not, say)
+    await stopping.wait()
+    say("stopping")
+    http.stop()
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+        await asyncio.wait_for(serving, 5)
+
+
+def _free_port(options: Options) -> int:
+    """The port to listen on; port 0 asks for any free one. Raises Unavailable when it is taken."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            raise Unavailable(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _listening(options: Options, serving: asyncio.Task[None]) -> None:
+    for _ in range(500):
+        if serving.done():
+            break
+        try:
+            _, writer = await asyncio.open_connection(options.host, options.port)
+            writer.close()
+            return
+        except OSError:
+            await asyncio.sleep(0.01)
+    raise Unavailable(f"the server did not come to listen on {options.host}:{options.port}")
+
+
+def _welcome(options: Options, running: Running, folder: Folder | None, why_not: str, say: Say) -> None:
+    say(f"hideaway {__version__} serves Scaleway's API at {options.url}")
+    if running.backend is not None:
+        adopted = running.loop is not None and running.loop.health.adopted
+        say("data plane: linux" + (" (the running world was adopted)" if adopted else ""))
+    else:
+        say(f"data plane: none ({why_not}); resources are records, no packet flows")
+    if folder is not None:
+        say(f'state: {folder.path}\nuse it:  eval "$(hideaway env --state {folder.path})"   then terraform, scw, SDKs')
+    else:
+        owner = options.owner
+        say(f"nothing is kept; SCW_ACCESS_KEY={owner.access_key} SCW_SECRET_KEY={owner.secret_key}")
