@@ -1,15 +1,16 @@
-"""instance/v1: servers, their public addresses, private NICs, volumes, images and security groups.
+"""instance/v1: servers, their public addresses, private NICs and security groups. Their storage is in `volumes`.
 
 instance/v1 spells owners and times its own way (`organization`, `creation_date`); its API translates on the way out.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from hideaway.cloud.documents import Document
+from hideaway.cloud.documents import Document, Ledger
 
 
 class Server(Document, frozen=True, kw_only=True):
@@ -46,9 +47,23 @@ class Server(Document, frozen=True, kw_only=True):
             r for r in (self.security_group_id, self.placement_group_id, self.node_id, *self.volumes.values()) if r
         )
 
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """A server that has come to rest says so in its state_detail (the vendor's words)."""
+        result = super().settled(ledger, now)
+        if isinstance(result, Server) and self.pending is not None:
+            return msgspec.structs.replace(result, state_detail=SETTLED_DETAIL.get(result.state, ""))
+        return result
+
+
+SETTLED_DETAIL = {"running": "booting kernel", "stopped": "", "stopped in place": "stopped in place"}
+
 
 class ServerIp(Document, frozen=True, kw_only=True):
-    """A public (flexible) address. type: routed_ipv4 or routed_ipv6; a v6 one has a /64 prefix."""
+    """A public (flexible) address. type: routed_ipv4 or routed_ipv6.
+
+    address has no prefix length. A v6 one is a /64 (prefix): its address is what its server makes of it, None without
+    a server, and never answered by the IP itself.
+    """
 
     kind: ClassVar[str] = "instance/ip"
     resource: ClassVar[str] = "instance_ip"
@@ -74,11 +89,12 @@ class PrivateNic(Document, frozen=True, kw_only=True):
     kind: ClassVar[str] = "instance/private_nic"
     resource: ClassVar[str] = "instance_private_nic"
     status_field: ClassVar[str] = "state"
+    carried: ClassVar[bool] = True
 
     zone: str
     server_id: str
     private_network_id: str
-    mac_address: str
+    mac_address: str  # lower case
     state: str = "available"
     ipam_ip_ids: list[str] = []
     tags: list[str] = []
@@ -124,7 +140,7 @@ class SecurityGroup(Document, frozen=True, kw_only=True):
 
 def default_rules() -> list[SecurityRule]:
     """The six outbound drops of SMTP that enable_default_security adds, as the vendor lists them (ids included)."""
-    rules = []
+    rules: list[SecurityRule] = []
     for network in ("0.0.0.0/0", "::/0"):
         for port in (25, 465, 587):
             number = len(rules) + 1
@@ -135,26 +151,6 @@ def default_rules() -> list[SecurityRule]:
                 )
             )  # fmt: skip
     return rules
-
-
-class Volume(Document, frozen=True, kw_only=True):
-    """An l_ssd, scratch or b_ssd volume of instance/v1. state: available, snapshotting, resizing, ..."""
-
-    kind: ClassVar[str] = "instance/volume"
-    resource: ClassVar[str] = "instance_volume"
-    status_field: ClassVar[str] = "state"
-
-    zone: str
-    name: str
-    volume_type: str
-    size: int  # bytes
-    state: str = "available"
-    server_id: str | None = None
-    tags: list[str] = []
-
-    @property
-    def refs(self) -> tuple[str, ...]:
-        return (self.server_id,) if self.server_id else ()
 
 
 class PlacementGroup(Document, frozen=True, kw_only=True):

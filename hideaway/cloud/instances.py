@@ -1,0 +1,367 @@
+"""What is done to servers: making, starting, stopping and removing them, their addresses and private NICs.
+
+Kubernetes' nodes are made with the same functions as a user's Instances.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hideaway.cloud import addressing
+from hideaway.cloud.change import Change
+from hideaway.cloud.documents import GONE
+from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
+from hideaway.cloud.places import region_of
+from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
+from hideaway.cloud.volumes import BlockVolume, Reference, Volume
+
+NIC = "instance_private_nic"
+PUBLIC_IP = "instance_ip"
+DEFAULT_GROUP = "Default security group"
+
+
+class RootVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server boots from. volume_type: sbs_volume (block/v1, iops 5000 or 15000) or l_ssd (local)."""
+
+    volume_type: str = "sbs_volume"
+    size: int = 20_000_000_000  # bytes
+    iops: int = 5000
+    name: str = ""
+    snapshot_id: str | None = None
+
+
+DEFAULT_ROOT = RootVolume()
+
+
+def root_volume_of(type_: str, size: int) -> RootVolume:
+    """The root volume that k8s/v1 calls by type_ (sbs_5k, sbs_15k, l_ssd, b_ssd, ...), size in bytes."""
+    if type_ == "l_ssd":
+        return RootVolume(volume_type="l_ssd", size=size)
+    return RootVolume(size=size, iops=15000 if type_ == "sbs_15k" else 5000)
+
+
+def default_group(change: Change, organization_id: str, project_id: str, zone: str) -> SecurityGroup:
+    """A project's default security group of a zone, made when it is first looked for: it accepts everything."""
+    for group in change.ledger.find(SecurityGroup, project=project_id, locality=zone):
+        if group.project_default:
+            return group
+    group = SecurityGroup(
+        id=change.ids.uuid(),
+        organization_id=organization_id,
+        project_id=project_id,
+        created_at=change.now,
+        updated_at=change.now,
+        zone=zone,
+        name=DEFAULT_GROUP,
+        description="Auto generated security group.",
+        project_default=True,
+    )
+    change.ledger.put(group)
+    return group
+
+
+def make_server(
+    change: Change,
+    *,
+    organization_id: str,
+    project_id: str,
+    zone: str,
+    name: str,
+    commercial_type: str,
+    arch: str = "x86_64",
+    image_id: str | None = None,
+    tags: Sequence[str] = (),
+    security_group_id: str = "",
+    placement_group_id: str | None = None,
+    node_id: str | None = None,
+    state: str = "stopped",
+    root_volume: RootVolume | None = DEFAULT_ROOT,
+    volumes: Mapping[str, str] | None = None,
+    dynamic_ip_required: bool = False,
+    enable_ipv6: bool = False,
+    boot_type: str = "local",
+    protected: bool = False,
+) -> Server:
+    """Keep a new server, at rest in this state; `power_on` starts it.
+
+    volumes: slot -> id of volumes that stand already and are attached; root_volume is made for slot "0" unless that is
+    among them. security_group_id "" is the project's default group of the zone.
+    """
+    server = Server(
+        id=change.ids.uuid(),
+        organization_id=organization_id,
+        project_id=project_id,
+        created_at=change.now,
+        updated_at=change.now,
+        zone=zone,
+        name=name,
+        hostname=name,
+        commercial_type=commercial_type,
+        arch=arch,
+        state=state,
+        tags=list(tags),
+        image_id=image_id,
+        boot_type=boot_type,
+        mac_address="de:" + change.ids.mac().lower()[3:],
+        protected=protected,
+        dynamic_ip_required=dynamic_ip_required,
+        enable_ipv6=enable_ipv6,
+        security_group_id=security_group_id or default_group(change, organization_id, project_id, zone).id,
+        placement_group_id=placement_group_id,
+        node_id=node_id,
+    )
+    change.ledger.put(server)
+    if root_volume is not None and "0" not in (volumes or {}):
+        server = attach_volume(change, server, make_root_volume(change, server, root_volume), "0")
+    for slot, volume_id in (volumes or {}).items():
+        volume = change.ledger.get(BlockVolume, volume_id) or change.need(Volume, volume_id)
+        server = attach_volume(change, server, volume, slot)
+    return server
+
+
+def make_root_volume(change: Change, server: Server, wanted: RootVolume) -> Volume | BlockVolume:
+    """Keep a new volume for a server, attached to nobody yet."""
+    common: dict[str, Any] = {
+        "id": change.ids.uuid(),
+        "organization_id": server.organization_id,
+        "project_id": server.project_id,
+        "created_at": change.now,
+        "updated_at": change.now,
+        "zone": server.zone,
+        "size": wanted.size,
+    }
+    volume: Volume | BlockVolume
+    if wanted.volume_type == "sbs_volume":
+        volume = BlockVolume(
+            **common,
+            name=wanted.name or f"{server.name}_sbs_volume_0",
+            perf_iops=wanted.iops,
+            parent_snapshot_id=wanted.snapshot_id,
+            status="available",
+        )
+    else:
+        volume = Volume(**common, name=wanted.name or f"{server.name}_0", volume_type=wanted.volume_type)
+    change.ledger.put(volume)
+    return volume
+
+
+def attach_volume(change: Change, server: Server, volume: Volume | BlockVolume, slot: str) -> Server:
+    """Give a volume to a server, in this slot."""
+    if isinstance(volume, BlockVolume):
+        reference = Reference(
+            id=change.ids.uuid(),
+            product_resource_type="instance_server",
+            product_resource_id=server.id,
+            created_at=change.now,
+        )
+        change.ledger.put(volume.changed(change.now, status="in_use", references=[*volume.references, reference]))
+    else:
+        change.ledger.put(volume.changed(change.now, server_id=server.id))
+    kept = server.changed(change.now, volumes={**server.volumes, slot: volume.id})
+    change.ledger.put(kept)
+    return kept
+
+
+def detach_volume(change: Change, server: Server, volume_id: str) -> Server:
+    """Take a volume from a server; the volume stays."""
+    _detach(change, server, volume_id)
+    kept = server.changed(change.now, volumes={s: v for s, v in server.volumes.items() if v != volume_id})
+    change.ledger.put(kept)
+    return kept
+
+
+def _detach(change: Change, server: Server, volume_id: str) -> None:
+    block = change.ledger.get(BlockVolume, volume_id)
+    if block is not None:
+        left = [r for r in block.references if r.product_resource_id != server.id]
+        status = "in_use" if left else "available"
+        change.ledger.put(block.changed(change.now, references=left, status=status, last_detached_at=change.now))
+    local = change.ledger.get(Volume, volume_id)
+    if local is not None:
+        change.ledger.put(local.changed(change.now, server_id=None))
+
+
+def power_on(change: Change, server: Server) -> Server:
+    """Start a server; one that asked for a dynamic address gets it, unless it has an IPv4 one already."""
+    addresses = change.ledger.find(ServerIp, ref=server.id)
+    if server.dynamic_ip_required and not any(ip.type == "routed_ipv4" for ip in addresses):
+        give_public_ip(change, server, dynamic=True)
+    detail = "stopped in place" if server.state == "stopped in place" else "allocating node"
+    return _begin(change, server, "starting", "running", detail)
+
+
+def power_off(change: Change, server: Server) -> Server:
+    """Stop a server and free its place; its dynamic address goes."""
+    _drop_dynamic(change, server)
+    return _begin(change, server, "stopping", "stopped", "stopping")
+
+
+def stop_in_place(change: Change, server: Server) -> Server:
+    """Stop a server that keeps its place and its dynamic address."""
+    return _begin(change, server, "stopping", "stopped in place", "stopping in place")
+
+
+def reboot(change: Change, server: Server) -> Server:
+    """Stop and start a server."""
+    return _begin(change, server, "starting", "running", "rebooting")
+
+
+def terminate(change: Change, server: Server) -> Server:
+    """Stop a server for good: its local volumes go with it, its block volumes stay (every recorded terminate)."""
+    release(change, server, local_volumes=True)
+    kept = server.changed(change.now, volumes={}, state_detail="terminating")
+    return change.begin(kept, "stopping", GONE)
+
+
+def _begin(change: Change, server: Server, state: str, to: str, detail: str) -> Server:
+    return change.begin(msgspec.structs.replace(server, state_detail=detail), state, to)
+
+
+def remove_server(change: Change, server: Server, *, local_volumes: bool = True, block_volumes: bool = True) -> None:
+    """Forget a server, its NICs, their addresses, its dynamic address and, as asked, its volumes; the rest stays."""
+    release(change, server, local_volumes=local_volumes, block_volumes=block_volumes)
+    change.ledger.remove(server)
+
+
+def release(change: Change, server: Server, *, local_volumes: bool = False, block_volumes: bool = False) -> None:
+    """Take everything from a server: NICs, addresses, volumes (those of the kinds named are removed, others stay)."""
+    for nic in change.ledger.find(PrivateNic, ref=server.id):
+        leave_network(change, nic)
+    _drop_dynamic(change, server)
+    for ip in change.ledger.find(ServerIp, ref=server.id):
+        take_public_ip(change, ip)
+    for volume_id in server.volumes.values():
+        _detach(change, server, volume_id)
+        local, block = change.ledger.get(Volume, volume_id), change.ledger.get(BlockVolume, volume_id)
+        if local is not None and local_volumes:
+            change.ledger.remove(local)
+        if block is not None and block_volumes:
+            change.ledger.remove(block)
+
+
+def make_public_ip(
+    change: Change,
+    *,
+    organization_id: str,
+    project_id: str,
+    zone: str,
+    v6: bool = False,
+    dynamic: bool = False,
+    tags: Sequence[str] = (),
+) -> ServerIp:
+    """Keep a new public address that nobody has: an IPv4, or an IPv6 /64. IPAM lists it under the same id."""
+    id_ = change.ids.uuid()
+    common: dict[str, Any] = {
+        "id": id_,
+        "organization_id": organization_id,
+        "project_id": project_id,
+        "created_at": change.now,
+        "updated_at": change.now,
+        "tags": list(tags),
+    }
+    ip = ServerIp(**common, zone=zone, type="routed_ipv6" if v6 else "routed_ipv4", dynamic=dynamic, ipam_id=id_)
+    address = addressing.take_public(change, ip, v6=v6)
+    prefix = str(ipaddress.ip_network(f"{address}/64", strict=False)) if v6 else None
+    ip = msgspec.structs.replace(ip, address=None if v6 else address, prefix=prefix)
+    change.ledger.put(ip)
+    change.ledger.put(
+        Ip(
+            **common,
+            region=region_of(zone),
+            address=prefix or f"{address}/32",
+            is_ipv6=v6,
+            zone_of=zone,
+            attachment=Attachment(type=PUBLIC_IP, id=id_),
+            booked=True,
+        )
+    )
+    return ip
+
+
+def give_public_ip(change: Change, server: Server, *, v6: bool = False, dynamic: bool = False) -> ServerIp:
+    """Make a public address and attach it to a server."""
+    ip = make_public_ip(
+        change,
+        organization_id=server.organization_id,
+        project_id=server.project_id,
+        zone=server.zone,
+        v6=v6,
+        dynamic=dynamic,
+    )
+    return attach_public_ip(change, server, ip)
+
+
+def attach_public_ip(change: Change, server: Server, ip: ServerIp) -> ServerIp:
+    """Give a public address to a server. Of an IPv6 /64 the server makes its address from its MAC (SLAAC)."""
+    address = ip.address if ip.prefix is None else slaac(ip.prefix, server.mac_address)
+    kept = ip.changed(change.now, server_id=server.id, address=address)
+    change.ledger.put(kept)
+    return kept
+
+
+def take_public_ip(change: Change, ip: ServerIp) -> ServerIp:
+    """Take a public address from its server; the address stays the project's."""
+    kept = ip.changed(change.now, server_id=None, address=ip.address if ip.prefix is None else None)
+    change.ledger.put(kept)
+    return kept
+
+
+def release_ip(change: Change, ip: ServerIp) -> None:
+    """Give a public address back."""
+    first = str(ipaddress.ip_network(ip.prefix)[1]) if ip.prefix else ip.address
+    addressing.give_back_public(change, first)
+    listed = change.ledger.get(Ip, ip.ipam_id)
+    if listed is not None:
+        change.ledger.remove(listed)
+    change.ledger.remove(ip)
+
+
+def _drop_dynamic(change: Change, server: Server) -> None:
+    for ip in change.ledger.find(ServerIp, ref=server.id):
+        if ip.dynamic:
+            release_ip(change, ip)
+
+
+def slaac(prefix: str, mac: str) -> str:
+    """The address that a port with this MAC makes of an IPv6 /64 (modified EUI-64, RFC 4291)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+    network = ipaddress.IPv6Network(prefix)
+    return str(network.network_address + int.from_bytes(identifier, "big"))
+
+
+def join_network(
+    change: Change, server: Server, network: PrivateNetwork, *, ips: Sequence[Ip] = (), tags: Sequence[str] = ()
+) -> PrivateNic:
+    """Put a server into a Private Network: with these booked addresses, and a new one of each family not among them."""
+    mac = change.ids.mac()
+    id_ = change.ids.uuid()
+    attachment = Attachment(type=NIC, id=id_, mac_address=mac.upper(), name=server.name)
+    held = [addressing.attach(change, ip, attachment) for ip in ips]
+    for v6 in (False, True):
+        if not any(ip.is_ipv6 == v6 for ip in held):
+            held.append(addressing.book(change, network, v6=v6, attachment=attachment, project_id=server.project_id))
+    nic = PrivateNic(
+        id=id_,
+        organization_id=server.organization_id,
+        project_id=server.project_id,
+        created_at=change.now,
+        updated_at=change.now,
+        zone=server.zone,
+        server_id=server.id,
+        private_network_id=network.id,
+        mac_address=mac.lower(),
+        ipam_ip_ids=[ip.id for ip in sorted(held, key=lambda ip: ip.is_ipv6)],
+        tags=list(tags),
+    )
+    return change.begin(nic, "syncing", "available")
+
+
+def leave_network(change: Change, nic: PrivateNic) -> None:
+    """Take a server out of a Private Network. Addresses that a user booked stay the user's."""
+    addressing.release_from(change, nic.id)
+    change.ledger.remove(nic)
