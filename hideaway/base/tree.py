@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in the tree, with what stands below it.
 
     kind is the word a person would use: cluster, pool, node, gateway, network, a group's heading. status is the API's

@@ -1,5 +1,5 @@
-"""The composition: wires store, API, control loop and data plane into one server, and nothing else."""
+"""The composition: wires store, API, control loop and data plane into one server, and nothing else.
 
-from hideaway.server.serve import serve
-
-__all__ = ["serve"]
+`hideaway.server.serve.serve(options)` is the way in. Nothing is imported here, so that the commands which only read the
+state folder load neither a server nor anything that only Linux has.
+"""
