@@ -200,5 +200,9 @@ class Fabric(msgspec.Struct, frozen=True, kw_only=True):
     heartbeats: tuple[Heartbeat, ...] = ()
 
     def host(self, key: str) -> Host | None:
-        """The host with this id or name, or None."""
-        return next((h for h in self.hosts if key in (h.id, h.name)), None)
+        """The host with this id, or else the first with this name; None when there is neither.
+
+        Names are the tenants' own choice: an Instance called `internet` does not stand in for the probe host.
+        """
+        named = (h for h in self.hosts if h.name == key)
+        return next((h for h in self.hosts if h.id == key), None) or next(named, None)
