@@ -1,0 +1,68 @@
+"""What a backend promises to the control loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from hideaway.base.errors import HideawayError
+from hideaway.fabric.model import Fabric
+from hideaway.plan import Step
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """What the world holds: the Fabric of the last apply that ended, and what later ones may have left half-built.
+
+    Both go to `plan` as they are.
+    """
+
+    fabric: Fabric = Fabric()
+    suspects: frozenset[str] = frozenset()
+
+
+class WorldLost(HideawayError):
+    """The world ended. `up` makes a new, empty one."""
+
+
+class Backend(Protocol):
+    """Carries steps out. Safe to call from several threads; apply and up wait for each other."""
+
+    def up(self) -> bool:
+        """Have a world: True when a living one was found (or held already), False when a new, empty one was made.
+
+        Raises Unavailable where this machine cannot.
+        """
+        ...
+
+    def present(self) -> Present:
+        """What the world holds; nothing after a fresh `up`."""
+        ...
+
+    def apply(self, steps: Sequence[Step], wanted: Fabric) -> None:
+        """Carry out the steps that `plan(wanted, *present)` gave; returns once they are in force.
+
+        Raises HideawayError when a step fails: what the steps touch stays suspect, and the next plan builds it anew.
+        Raises WorldLost when the world ended.
+        """
+        ...
+
+    def heartbeats(self) -> dict[str, float]:
+        """Source host's id -> seconds since a heartbeat of it last arrived at its control plane; absent if never."""
+        ...
+
+    def command(self, host: str, argv: Sequence[str]) -> list[str]:
+        """A command line that runs argv inside a host (its id or name), from outside, while the world lives.
+
+        Raises NotFound when there is no such host, WorldLost when there is no world.
+        """
+        ...
+
+    def alive(self) -> bool:
+        """Whether the world answers."""
+        ...
+
+    def close(self) -> None:
+        """End the world and all in it."""
+        ...

@@ -1,0 +1,51 @@
+"""A backend that carries nothing out and remembers what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hideaway.backends.base import Present, WorldLost
+from hideaway.base.errors import NotFound
+from hideaway.fabric.model import Fabric
+from hideaway.plan import Step
+
+
+class DryBackend:
+    """Records steps. applied: every apply's steps, oldest first. beats: what heartbeats() answers."""
+
+    def __init__(self) -> None:
+        self.applied: list[tuple[Step, ...]] = []
+        self.beats: dict[str, float] = {}
+        self._fabric: Fabric | None = None
+
+    def up(self) -> bool:
+        adopted = self._fabric is not None
+        self._fabric = self._fabric or Fabric()
+        return adopted
+
+    def present(self) -> Present:
+        return Present(fabric=self._world())
+
+    def apply(self, steps: Sequence[Step], wanted: Fabric) -> None:
+        self._world()
+        self.applied.append(tuple(steps))
+        self._fabric = wanted
+
+    def heartbeats(self) -> dict[str, float]:
+        return dict(self.beats)
+
+    def command(self, host: str, argv: Sequence[str]) -> list[str]:
+        if self._world().host(host) is None:
+            raise NotFound("host", host)
+        return list(argv)
+
+    def alive(self) -> bool:
+        return self._fabric is not None
+
+    def close(self) -> None:
+        self._fabric = None
+
+    def _world(self) -> Fabric:
+        if self._fabric is None:
+            raise WorldLost("there is no world: call up first")
+        return self._fabric

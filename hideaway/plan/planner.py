@@ -1,0 +1,156 @@
+"""From the Fabric that is there to the one that is wanted: pure, and the same steps for the same two values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hideaway.fabric.model import Fabric
+from hideaway.plan import shapes
+from hideaway.plan.shapes import Shape
+from hideaway.plan.steps import (
+    EDGE_RULES,
+    PULSE,
+    AddHost,
+    AddPort,
+    AddSegment,
+    Neighbour,
+    RemoveHost,
+    RemovePort,
+    RemoveSegment,
+    SetRoutes,
+    SetRules,
+    Step,
+    Way,
+    routes_of,
+    rules_of,
+    structural,
+)
+
+ORDER = (RemovePort, RemoveHost, RemoveSegment, AddSegment, AddHost, SetRules, AddPort, SetRoutes)
+"""Before the edge and the pulse. What goes, goes first; a host has its rules before it has ports to forward between."""
+
+
+def plan(wanted: Fabric, present: Fabric, suspects: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+    """The steps, in order, that make `present` into `wanted`.
+
+    suspects are what `steps.suspects` names: hosts and segments among them are removed, where they are there at all,
+    and built anew; the rest is stated again. Between AddPort and SetEdge a new public port passes nothing, since the
+    edge knows no owner of its address.
+    """
+    return _Change(wanted, present, suspects).steps()
+
+
+class _Change:
+    def __init__(self, wanted: Fabric, present: Fabric, suspects: frozenset[str]):
+        self.wanted, self.present, self.suspects = wanted, present, suspects
+        self.old, self.new = shapes.shapes(present), shapes.shapes(wanted)
+        self.old_segments = {s.id for s in present.segments}
+        self.new_segments = {s.id for s in wanted.segments}
+        self.doubtful = {s for s in suspects if structural(s)}
+        self.segments_anew = self.suspects & self.new_segments
+        self.rebuilt = {
+            host
+            for host in self.old.keys() & self.new.keys()
+            if host in suspects or self.old[host].forwards != self.new[host].forwards
+        }
+
+    def steps(self) -> tuple[Step, ...]:
+        found = [*self._leaving(), *self._segments()]
+        for host, shape in sorted(self.new.items()):
+            found += self._built(host, shape) if self._is_new(host) else self._changed(host, self.old[host], shape)
+        ordered = sorted(found, key=lambda step: ORDER.index(type(step)))
+        return (*ordered, *self._wholes(ordered))
+
+    def _is_new(self, host: str) -> bool:
+        return host not in self.old or host in self.rebuilt
+
+    def _leaving(self) -> Iterator[Step]:
+        """Hosts that go, hosts that are built anew, and suspects of which nothing else is known."""
+        doubtful = self.doubtful - self.old_segments - self.new_segments
+        for host in sorted((self.old.keys() - self.new.keys()) | self.rebuilt | doubtful):
+            yield RemoveHost(host=host)
+
+    def _segments(self) -> Iterator[Step]:
+        doubtful = self.doubtful - self.old.keys() - self.new.keys()
+        gone = (self.old_segments - self.new_segments) | self.segments_anew | doubtful
+        for segment in sorted(gone):
+            yield RemoveSegment(segment=segment)
+        for segment in sorted((self.new_segments - self.old_segments) | self.segments_anew):
+            yield AddSegment(segment=segment)
+
+    def _built(self, host: str, shape: Shape) -> Iterator[Step]:
+        forward_v4, forward_v6 = shape.forwards
+        yield AddHost(host=host, forward_v4=forward_v4, forward_v6=forward_v6)
+        if shape.rules is not None:
+            yield _rules(host, shape)
+        for port in shape.ports:
+            yield AddPort(host=host, port=port)
+        if shape.ways or shape.neighbours:
+            yield SetRoutes(host=host, ways=shape.ways, neighbours=shape.neighbours, devices=_devices(shape))
+
+    def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
+        """A host that stays. A port that differs in anything is taken and made anew."""
+        before, after = {p.id: p for p in old.ports}, {p.id: p for p in new.ports}
+        gone = [p for p in old.ports if after.get(p.id) != p or p.link in self.segments_anew]
+        lost = {p.id for p in gone}
+        for port in gone:
+            yield RemovePort(host=host, port=port)
+        if new.rules is not None and (new.rules != old.rules or rules_of(host) in self.suspects):
+            yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
+        for port in new.ports:
+            if port.id not in before or port.id in lost:
+                yield AddPort(host=host, port=port)
+        yield from self._routes(host, old, new, {p.name for p in gone})
+
+    def _routes(self, host: str, old: Shape, new: Shape, lost: set[str]) -> Iterator[Step]:
+        """lost are the devices that went, with all that led through them."""
+        afresh = routes_of(host) in self.suspects
+        ways: list[Way] = [w for w in old.ways if w.device not in lost]
+        neighbours: list[Neighbour] = [n for n in old.neighbours if n.device not in lost]
+        if afresh or set(ways) != set(new.ways) or set(neighbours) != set(new.neighbours):
+            yield SetRoutes(
+                host=host,
+                ways=new.ways,
+                neighbours=new.neighbours,
+                stale_ways=() if afresh else _stale_ways(ways, new.ways),
+                stale_neighbours=() if afresh else _stale(neighbours, new.neighbours),
+                devices=_devices(new),
+                afresh=afresh,
+            )
+
+    def _wholes(self, ordered: list[Step]) -> Iterator[Step]:
+        edge, was = shapes.edge(self.wanted), shapes.edge(self.present)
+        if edge != was or EDGE_RULES in self.suspects:
+            yield edge
+        pulse, beating = shapes.pulse(self.wanted), shapes.pulse(self.present)
+        made = {step.host for step in ordered if isinstance(step, AddHost)}
+        if pulse != beating or PULSE in self.suspects or made & {each.host for each in pulse.listeners}:
+            yield pulse
+
+
+def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
+    return SetRules(
+        host=host,
+        gateway=shape.gateway,
+        router=shape.router,
+        ports=shape.ports,
+        listeners=shape.listeners,
+        gone=gone,
+    )
+
+
+def _devices(shape: Shape) -> tuple[str, ...]:
+    return tuple(port.name for port in shape.ports)
+
+
+def _stale_ways(old: list[Way], new: tuple[Way, ...]) -> tuple[Way, ...]:
+    """Ways to take back: not those of a destination and rank that lead elsewhere now, which are overwritten."""
+    kept = {(w.destination, w.rank) for w in new}
+    return tuple(sorted(w for w in old if (w.destination, w.rank) not in kept))
+
+
+def _stale(old: list[Neighbour], new: tuple[Neighbour, ...]) -> tuple[Neighbour, ...]:
+    """Neighbours to forget: not those whose owner only changed, which are overwritten."""
+    kept = {(n.address, n.device) for n in new}
+    return tuple(sorted(n for n in old if (n.address, n.device) not in kept))
+

@@ -1,0 +1,148 @@
+"""What a Fabric comes to in the data plane, without the words that are for people (names, reasons).
+
+Two Fabrics with equal shapes need no step between them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from hideaway.fabric.model import EDGE, Fabric, Filter, Gateway, Host, Listener, Port, Router
+from hideaway.plan.steps import Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is to the data plane. ports have no reasons and no filters: those are the edge's."""
+
+    ports: tuple[Port, ...]
+    ways: tuple[Way, ...]
+    neighbours: tuple[Neighbour, ...]
+    gateway: Gateway | None
+    router: Router | None
+    listeners: tuple[Listener, ...]
+
+    @property
+    def forwards(self) -> tuple[bool, bool]:
+        """Whether packets for others are passed on, by family. The vendor's gateways do IPv4 only (vpc-gw/v2)."""
+        return (self.gateway is not None or self.router is not None, self.router is not None)
+
+    @property
+    def rules(self) -> tuple[object, ...] | None:
+        """What the host's own rules follow from; None when it has none."""
+        if self.gateway is None and self.router is None:
+            return None
+        return (self.gateway, self.router, self.ports, self.listeners)
+
+
+def shapes(fabric: Fabric) -> dict[str, Shape]:
+    """Every host's shape, by id."""
+    on_segment = _owners(fabric)
+    return {host.id: _shape(host, on_segment) for host in fabric.hosts}
+
+
+Owners = Mapping[str, Mapping[str, Port]]
+"""Segment's id -> address without prefix length -> the port that has it."""
+
+
+def _owners(fabric: Fabric) -> Owners:
+    found: dict[str, dict[str, Port]] = defaultdict(dict)
+    for host in fabric.hosts:
+        for port in host.ports:
+            for address in port.addresses if port.link != EDGE else ():
+                found[port.link].setdefault(_bare(address), port)
+    return found
+
+
+def _shape(host: Host, owners: Owners) -> Shape:
+    ports = tuple(sorted((_plain(p) for p in host.ports), key=lambda p: p.id))
+    return Shape(
+        ports=ports,
+        ways=_ways(host),
+        neighbours=tuple(sorted(set(_neighbours(host, owners)))),
+        gateway=_gateway(host.gateway),
+        router=_router(host.router),
+        listeners=host.listeners,
+    )
+
+
+def _plain(port: Port) -> Port:
+    return msgspec.structs.replace(port, filter="", because="")
+
+
+def _gateway(gateway: Gateway | None) -> Gateway | None:
+    if gateway is None:
+        return None
+    forwards = tuple(msgspec.structs.replace(f, because="") for f in gateway.forwards)
+    return msgspec.structs.replace(gateway, forwards=forwards)
+
+
+def _router(router: Router | None) -> Router | None:
+    if router is None:
+        return None
+    return msgspec.structs.replace(router, rules=tuple(msgspec.structs.replace(r, because="") for r in router.rules))
+
+
+def _ways(host: Host) -> tuple[Way, ...]:
+    names = {port.id: port.name for port in host.ports}
+    seen: dict[str, int] = defaultdict(int)
+    found = []
+    for route in host.routes:
+        if route.port in names:
+            way = Way(
+                destination=route.destination, via=route.via, device=names[route.port], rank=seen[route.destination]
+            )
+            seen[route.destination] += 1
+            found.append(way)
+    return tuple(sorted(found))
+
+
+def _neighbours(host: Host, owners: Owners) -> Iterator[Neighbour]:
+    """Its next hops; a host that passes packets on knows everybody on its segments (all of them pass through it)."""
+    names = {port.id: port.name for port in host.ports}
+    own = {_bare(address) for port in host.ports for address in port.addresses}
+    for port in host.ports:
+        if port.link == EDGE:
+            continue
+        there = owners.get(port.link, {})
+        hops = {route.via for route in host.routes if route.port == port.id}
+        for address in there if host.gateway or host.router else sorted(hops & there.keys()):
+            if address not in own:
+                owner = there[address]
+                yield Neighbour(address=address, device=names[port.id], port=owner.id, mac=owner.mac)
+
+
+def edge(fabric: Fabric) -> SetEdge:
+    """The edge's rules: all public ports, and the filters that they name. A filter that is missing drops everything."""
+    ports = tuple(
+        sorted(
+            PublicPort(host=host.id, port=port.id, addresses=port.addresses, filter=port.filter)
+            for host in fabric.hosts
+            for port in host.ports
+            if port.link == EDGE
+        )
+    )
+    used = {port.filter for port in ports}
+    return SetEdge(ports=ports, filters=tuple(_quiet(f) for f in fabric.filters if f.id in used))
+
+
+def _quiet(filter_: Filter) -> Filter:
+    rules = tuple(msgspec.structs.replace(rule, because="") for rule in filter_.rules)
+    return msgspec.structs.replace(filter_, rules=rules, because="")
+
+
+def pulse(fabric: Fabric) -> SetPulse:
+    """All listeners and heartbeats whose hosts are there."""
+    hosts = {host.id for host in fabric.hosts}
+    listeners = sorted(
+        Served(host=host.id, port=each.port, what=each.what) for host in fabric.hosts for each in host.listeners
+    )
+    beats = [h for h in fabric.heartbeats if h.source in hosts and h.target in hosts]
+    return SetPulse(listeners=tuple(listeners), heartbeats=tuple(sorted(beats, key=lambda h: (h.source, h.target))))
+
+
+def _bare(address: str) -> str:
+    return str(ipaddress.ip_interface(address).ip)

@@ -1,0 +1,214 @@
+"""The steps that lead from one Fabric to another. Each is a frozen value that carries all that its execution needs.
+
+A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge and
+SetPulse state a whole and may be repeated; the others change the structure and may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hideaway.fabric.model import Filter, Gateway, Heartbeat, Listener, Port, Router
+
+EDGE_RULES = "whole:edge"
+"""The suspect that stands for the edge's filters."""
+PULSE = "whole:pulse"
+"""The suspect that stands for listeners and heartbeats."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One change of the data plane."""
+
+    def doubts(self) -> tuple[str, ...]:
+        """What may be half-built when this step was begun and not seen to end (see `suspects`)."""
+        raise NotImplementedError
+
+
+class RemovePort(Step, frozen=True, kw_only=True, tag=True):
+    """Take a network interface from a host that stays; its addresses, routes and neighbours go with it."""
+
+    host: str
+    port: Port
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
+class RemoveHost(Step, frozen=True, kw_only=True, tag=True):
+    """End a host: its processes, ports and rules. Does nothing where there is no such host."""
+
+    host: str
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
+class RemoveSegment(Step, frozen=True, kw_only=True, tag=True):
+    """End a segment. Does nothing where there is no such segment."""
+
+    segment: str
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.segment,)
+
+
+class AddSegment(Step, frozen=True, kw_only=True, tag=True):
+    segment: str
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.segment,)
+
+
+class AddHost(Step, frozen=True, kw_only=True, tag=True):
+    """Make a host without ports. forward_v4, forward_v6: whether it passes on packets that are not for itself."""
+
+    host: str
+    forward_v4: bool = False
+    forward_v6: bool = False
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
+class SetRules(Step, frozen=True, kw_only=True, tag=True):
+    """The whole of a gateway's or router's own rules, and the end of the connections that they no longer allow.
+
+    ports are all of the host's; gone are the addresses (CIDR) of ports that it had before and has no more.
+    """
+
+    host: str
+    gateway: Gateway | None = None
+    router: Router | None = None
+    ports: tuple[Port, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    def doubts(self) -> tuple[str, ...]:
+        return (rules_of(self.host),)
+
+
+class AddPort(Step, frozen=True, kw_only=True, tag=True):
+    host: str
+    port: Port
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
+class Way(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A route in the words of its host. device is the port's name; rank orders ways of one destination, 0 first."""
+
+    destination: str
+    via: str
+    device: str
+    rank: int = 0
+
+
+class Neighbour(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Who has an address on the segment that a device leads to: the owner's port, and its mac where it has one set.
+
+    Written down, so that no host asks for them and the machine's neighbour tables cannot overflow.
+    """
+
+    address: str
+    device: str
+    port: str
+    mac: str = ""
+
+
+class SetRoutes(Step, frozen=True, kw_only=True, tag=True):
+    """The whole of a host's routes and known neighbours; stale ones are there and go.
+
+    afresh: what is there is not known; all goes before the whole is set.
+    """
+
+    host: str
+    ways: tuple[Way, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    stale_ways: tuple[Way, ...] = ()
+    stale_neighbours: tuple[Neighbour, ...] = ()
+    devices: tuple[str, ...] = ()  # the segment ports' names
+    afresh: bool = False
+
+    def doubts(self) -> tuple[str, ...]:
+        return (routes_of(self.host),)
+
+
+class PublicPort(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A port on the public internet, as the edge sees it. filter is a Filter's id, "" for none."""
+
+    host: str
+    port: str
+    addresses: tuple[str, ...]
+    filter: str = ""
+
+
+class SetEdge(Step, frozen=True, kw_only=True, tag=True):
+    """The whole of the edge's rules: who owns which address and which filter stands before which port.
+
+    Established connections that the filters now refuse, and those of addresses that nobody owns, are cut.
+    """
+
+    ports: tuple[PublicPort, ...] = ()
+    filters: tuple[Filter, ...] = ()
+
+    def doubts(self) -> tuple[str, ...]:
+        return (EDGE_RULES,)
+
+
+class Served(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A small service that the data plane itself answers on a host."""
+
+    host: str
+    port: int
+    what: str
+
+
+class SetPulse(Step, frozen=True, kw_only=True, tag=True):
+    """All listeners and all heartbeats."""
+
+    listeners: tuple[Served, ...] = ()
+    heartbeats: tuple[Heartbeat, ...] = ()
+
+    def doubts(self) -> tuple[str, ...]:
+        return (PULSE,)
+
+
+AnyStep = (
+    RemovePort
+    | RemoveHost
+    | RemoveSegment
+    | AddSegment
+    | AddHost
+    | SetRules
+    | AddPort
+    | SetRoutes
+    | SetEdge
+    | SetPulse
+)
+
+
+def rules_of(host: str) -> str:
+    """The suspect that stands for a host's rules only."""
+    return f"whole:rules:{host}"
+
+
+def routes_of(host: str) -> str:
+    """The suspect that stands for a host's routes and neighbours only."""
+    return f"whole:routes:{host}"
+
+
+def suspects(steps: Iterable[Step]) -> frozenset[str]:
+    """What is in doubt from the moment when these steps begin until all of them ended.
+
+    A host's or segment's id: it may be half-built or half-removed, is removed and built anew. rules_of, routes_of,
+    EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated again.
+    """
+    return frozenset(doubt for step in steps for doubt in step.doubts())
+
+
+def structural(suspect: str) -> bool:
+    """Whether a suspect is a host's or segment's id, to be removed and built anew."""
+    return not suspect.startswith("whole:")
