@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from hideaway.cloud.documents import Document
+from hideaway.base.ids import Ids
+from hideaway.cloud.addressing import give_back_public, release_from
+from hideaway.cloud.change import Change
+from hideaway.cloud.documents import GONE, Document, Ledger
+
+VERSION = "0.8.5"
+"""The gateway software that every gateway runs (the newest in the recordings)."""
 
 
 class GatewayIp(Document, frozen=True, kw_only=True):
@@ -18,7 +25,6 @@ class GatewayIp(Document, frozen=True, kw_only=True):
     reverse: str | None = None
     gateway_id: str | None = None
     tags: list[str] = []
-    made_by_gateway: bool = msgspec.field(default=False, name="_made_by_gateway")
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -39,6 +45,8 @@ class Gateway(Document, frozen=True, kw_only=True):
     status: str = "allocating"
     tags: list[str] = []
     ip_id: str | None = msgspec.field(default=None, name="_ip_id")
+    delete_ip: bool = msgspec.field(default=False, name="_delete_ip")
+    """Whether its address goes with it, once it is being deleted."""
     bastion_enabled: bool = False
     bastion_port: int = 61000
     bastion_allowed_ips: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0/0"])
@@ -50,6 +58,18 @@ class Gateway(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.ip_id,) if self.ip_id else ()
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """Its software is known once it was allocated; its address is free, or gone, only when the gateway is gone."""
+        if self.pending is not None and self.pending.to == GONE:
+            for ip in ledger.find(GatewayIp, ref=self.id):
+                if self.delete_ip:
+                    release_ip(Change(ledger, now, Ids()), ip)
+                else:
+                    ledger.put(ip.changed(now, gateway_id=None))
+            return None
+        settled = super().settled(ledger, now)
+        return settled.changed(settled.updated_at, version=VERSION) if settled and not self.version else settled
 
 
 class GatewayNetwork(Document, frozen=True, kw_only=True):
@@ -72,6 +92,12 @@ class GatewayNetwork(Document, frozen=True, kw_only=True):
     def refs(self) -> tuple[str, ...]:
         return (self.gateway_id, self.private_network_id, self.ipam_ip_id)
 
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """Its address in the network is free only when it is gone."""
+        if self.pending is not None and self.pending.to == GONE:
+            release_from(Change(ledger, now, Ids()), self.id)
+        return super().settled(ledger, now)
+
 
 class PatRule(Document, frozen=True, kw_only=True):
     """protocol: tcp, udp, both."""
@@ -89,3 +115,9 @@ class PatRule(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.gateway_id,)
+
+
+def release_ip(change: Change, ip: GatewayIp) -> None:
+    """Forget a gateway's address, which may then be taken again."""
+    give_back_public(change, ip.address)
+    change.ledger.remove(ip)
