@@ -30,9 +30,13 @@ FAST_SECONDS = 0.05
 
 
 class Health(msgspec.Struct):
-    """How the loop fares. error is what the last pass failed with, "" when it did not."""
+    """How the loop fares. error is what the last pass failed with, "" when it did not.
 
-    revision: int = 0
+    revision is the store's that the last pass carried out; awaited: something of it was still on its way.
+    """
+
+    revision: int = -1
+    awaited: bool = True
     passes: int = 0
     adopted: bool = False
     worlds: int = 0
@@ -72,6 +76,11 @@ class Loop:
         if self._thread is not None:
             self._thread.join(timeout=30)
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that is wanted is there."""
+        return self.health.revision == self.store.revision and not (self.health.awaited or self.health.error)
+
     def _take_up(self) -> None:
         self.health.adopted = self.backend.up()
         self.health.worlds += 1
@@ -81,9 +90,9 @@ class Loop:
         while not self._stopping:
             self._wake.clear()
             try:
-                awaited = self._pass()
+                self.health.awaited = self._pass()
                 self.health.error = ""
-                pause = FAST_SECONDS if awaited else min(self.interval / 2, 1.0)
+                pause = FAST_SECONDS if self.health.awaited else min(self.interval / 2, 1.0)
             except Exception as error:
                 # Whatever it was, the next pass starts from the whole again; the error is shown by health and status.
                 log.warning("control pass failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))

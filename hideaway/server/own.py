@@ -28,6 +28,9 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     command: Callable[[str, list[str]], list[str]] | None
     """The argv that runs a command inside a host, given its id; None without a data plane."""
     error: Callable[[], str]
+    """What the control loop failed with last, "" when it did not."""
+    settled: Callable[[], bool]
+    """Whether the data plane is all that is wanted."""
     found: Callable[[Change], None]
     """Make the owner's organization anew, in an empty ledger."""
     clear: Callable[[Change], None]
@@ -47,6 +50,7 @@ def own_product(inside: Inside) -> Product:
             "status": "failing" if error else "ok",
             "version": __version__,
             "data_plane": inside.data_plane,
+            "settled": inside.settled(),
             "error": error,
         }
 

@@ -57,6 +57,7 @@ class Running:
             fabric=self._fabric,
             command=backend.command if backend else None,
             error=self._error,
+            settled=lambda: self.loop is None or self.loop.settled,
             found=lambda change: found(change, options.owner),
             clear=lambda change: change.ledger.clear(),  # type: ignore[attr-defined]  # the store's, not any ledger's
         )
