@@ -84,6 +84,8 @@ def make_server(
     dynamic_ip_required: bool = False,
     enable_ipv6: bool = False,
     boot_type: str = "local",
+    boot_slots: Sequence[str] = (),
+    password_key_id: str | None = None,
     protected: bool = False,
 ) -> Server:
     """Keep a new server, at rest in this state; `power_on` starts it.
@@ -106,6 +108,8 @@ def make_server(
         tags=list(tags),
         image_id=image_id,
         boot_type=boot_type,
+        boot_slots=list(boot_slots),
+        password_key_id=password_key_id,
         mac_address="de:" + change.ids.mac().lower()[3:],
         protected=protected,
         dynamic_ip_required=dynamic_ip_required,
@@ -282,7 +286,9 @@ def make_public_ip(
     return ip
 
 
-def give_public_ip(change: Change, server: Server, *, v6: bool = False, dynamic: bool = False) -> ServerIp:
+def give_public_ip(
+    change: Change, server: Server, *, v6: bool = False, dynamic: bool = False, tags: Sequence[str] = ()
+) -> ServerIp:
     """Make a public address and attach it to a server."""
     ip = make_public_ip(
         change,
@@ -291,6 +297,7 @@ def give_public_ip(change: Change, server: Server, *, v6: bool = False, dynamic:
         zone=server.zone,
         v6=v6,
         dynamic=dynamic,
+        tags=tags,
     )
     return attach_public_ip(change, server, ip)
 

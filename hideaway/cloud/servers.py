@@ -38,6 +38,8 @@ class Server(Document, frozen=True, kw_only=True):
     security_group_id: str = ""
     placement_group_id: str | None = None
     volumes: dict[str, str] = {}  # slot -> volume id (instance/volume, or block/volume)
+    boot_slots: list[str] = []  # the slots whose volumes were asked to be booted from
+    password_key_id: str | None = None  # the SSH key that Windows' first password is encrypted for
     user_data: dict[str, str] = {}  # key -> value, base64
     node_id: str | None = None  # the Kubernetes node that it is
 
