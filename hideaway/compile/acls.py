@@ -14,7 +14,7 @@ from hideaway.fabric.model import Action, Protocol, Router, RouterRule
 
 def router(ledger: MemoryLedger, vpc: Vpc, networks: Sequence[PrivateNetwork]) -> Router:
     """The router of a VPC, with the ACLs of both families; without an ACL everything passes."""
-    acls = {a.is_ipv6: a for a in ledger.find(Acl, ref=vpc.id) if a.vpc_id == vpc.id}
+    acls = {a.is_ipv6: a for a in ledger.find(Acl, ref=vpc.id)}
     rules: list[RouterRule] = list(_managed(ledger, networks)) if acls else []
     for v6 in (False, True):
         if v6 in acls:

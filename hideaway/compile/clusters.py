@@ -135,7 +135,7 @@ def _by_gateways(ledger: MemoryLedger, cluster: Cluster, served: dict[str, list[
 
 def _accesses(ledger: MemoryLedger, cluster: Cluster) -> list[Rule]:
     """The ACL's rules, ranges first. The default, one rule that names all of IPv4, means everybody."""
-    accesses = by_age(a for a in ledger.find(Access, ref=cluster.id) if a.cluster_id == cluster.id)
+    accesses = by_age(ledger.find(Access, ref=cluster.id))
     named = [(n, because(a)) for a in accesses if a.ip and (n := network(a.ip))]
     if len(accesses) == 1 and [n for n, _ in named] == [DEFAULT_V4]:
         named.append((DEFAULT_V6, because(accesses[0])))

@@ -18,9 +18,8 @@ def egress_fault(ledger: MemoryLedger, private_network_id: str) -> str | None:
     private = ledger.get(PrivateNetwork, private_network_id)
     if private is None:
         return f"Private Network {private_network_id} is gone"
-    attachments = (a for a in ledger.find(GatewayNetwork, ref=private.id) if a.private_network_id == private.id)
     reasons = []
-    for attachment in by_age(attachments):
+    for attachment in by_age(ledger.find(GatewayNetwork, ref=private.id)):
         gateway = ledger.get(Gateway, attachment.gateway_id)
         if gateway is None:
             continue

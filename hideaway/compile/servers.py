@@ -56,7 +56,7 @@ def _public(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
 
 def _private(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
     """The private ports, named in the order in which they were made."""
-    nics = (n for n in ledger.find(PrivateNic, ref=server.id) if n.server_id == server.id and not leaving(n))
+    nics = (n for n in ledger.find(PrivateNic, ref=server.id) if not leaving(n))
     present = by_age(n for n in nics if ledger.get(PrivateNetwork, n.private_network_id))
     for number, nic in enumerate(present, FIRST_NIC):
         yield Port(

@@ -63,7 +63,7 @@ def ways_of(ledger: MemoryLedger, served: Sequence[Served]) -> Ways:
 
 def members(ledger: MemoryLedger, vpc: Vpc) -> list[PrivateNetwork]:
     """The VPC's Private Networks, by id."""
-    return sorted((n for n in ledger.find(PrivateNetwork, ref=vpc.id) if n.vpc_id == vpc.id), key=lambda n: n.id)
+    return sorted(ledger.find(PrivateNetwork, ref=vpc.id), key=lambda n: n.id)
 
 
 def routed(vpc: Vpc, networks: Sequence[PrivateNetwork]) -> bool:
@@ -92,7 +92,7 @@ def _offered(
 def hops(ledger: MemoryLedger, vpc: Vpc) -> list[Hop]:
     """The VPC's custom routes that lead to an address, oldest first."""
     found = []
-    for route in by_age(r for r in ledger.find(CustomRoute, ref=vpc.id) if r.vpc_id == vpc.id):
+    for route in by_age(ledger.find(CustomRoute, ref=vpc.id)):
         destination, ip = network(route.destination), _next_hop(ledger, route)
         address = interface(ip.address) if ip else None
         if destination and ip and ip.private_network_id and address:
@@ -109,7 +109,7 @@ def _next_hop(ledger: MemoryLedger, route: CustomRoute) -> Ip | None:
     resource = route.nexthop_resource_id
     if not resource:
         return None
-    owners = {resource, *(n.id for n in ledger.find(PrivateNic, ref=resource) if n.server_id == resource)}
+    owners = {resource, *(n.id for n in ledger.find(PrivateNic, ref=resource))}
     attached = [ip for owner in sorted(owners) for ip in ledger.find(Ip, ref=owner)]
     itself = ledger.get(Ip, resource)
     candidates = [ip for ip in attached if ip.attachment and ip.attachment.id in owners] + ([itself] if itself else [])

@@ -40,6 +40,16 @@ def test_the_default_rule_lets_everybody_in_by_both_families() -> None:
     assert api(cloud, cloud.cluster(cloud.network())) == [("accept", "0.0.0.0/0"), ("accept", "::/0")]
 
 
+def test_all_of_ipv4_beside_another_rule_means_ipv4_alone() -> None:
+    cloud = Cloud()
+    cluster = cloud.cluster(cloud.network())
+    cloud.access(cluster, ip="2001:2:0:1234::/64")
+    assert api(cloud, cluster) == [("accept", "0.0.0.0/0"), ("accept", "2001:2:0:1234::/64")]
+    other = cloud.cluster(cloud.network())
+    cloud.access(other, scaleway_ranges=True)
+    assert ("accept", "::/0") not in api(cloud, other)
+
+
 def test_an_access_rule_lets_in_its_range_alone() -> None:
     cloud = Cloud()
     cluster = cloud.cluster(cloud.network(), acl="198.18.9.0/24")

@@ -103,6 +103,10 @@ def detach(e: Egress) -> None:
     e.cloud.change(e.attachment, status="detaching")
 
 
+def delete_attachment(e: Egress) -> None:
+    e.cloud.delete(e.attachment)
+
+
 def elsewhere(e: Egress) -> None:
     e.cloud.change(e.gateway, zone="nl-ams-1")
 
@@ -139,6 +143,7 @@ def gone(e: Egress) -> None:
         (stop, "Public Gateway egress (GW) is stopped"),
         (delete, "Public Gateway egress (GW) is being deleted"),
         (detach, "Public Gateway egress (GW) is being detached"),
+        (delete_attachment, "Public Gateway egress (GW) is being detached"),
         (elsewhere, "Public Gateway egress (GW) is in another region (nl-ams-1, the Private Network is in fr-par)"),
         (legacy, "Public Gateway egress (GW) is a legacy gateway, which IPAM does not know; upgrade it"),
         (without_address, "Public Gateway egress (GW) has no public address"),
@@ -171,6 +176,31 @@ def test_a_gateway_that_does_not_serve_a_network_has_no_port_in_it(
 ) -> None:
     spoil(egress)
     assert [p.link for p in egress.cloud.host(egress.gateway).ports] == [EDGE]
+
+
+def test_a_gateway_attached_twice_to_a_network_has_one_port_there(egress: Egress) -> None:
+    egress.cloud.attach(egress.gateway, egress.network)
+    assert [p.id for p in egress.cloud.host(egress.gateway).ports[1:]] == [egress.attachment.id]
+
+
+def test_a_legacy_gateway_translates_no_ports(egress: Egress) -> None:
+    legacy(egress)
+    egress.cloud.pat(egress.gateway, 2222, "172.16.0.2", 22)
+    gateway = egress.cloud.host(egress.gateway).gateway
+    assert gateway is not None
+    assert gateway.forwards == ()
+
+
+def test_an_address_that_went_to_another_gateway_is_not_this_ones(egress: Egress) -> None:
+    other = egress.cloud.gateway(name="other")
+    egress.cloud.change(egress.cloud.ledger.find(GatewayIp)[0], gateway_id=other.id)
+    assert egress.cloud.fabric().host(egress.gateway.id) is None
+    assert egress.fault() == f"Public Gateway egress ({egress.gateway.id}) has no public address"
+
+
+def test_gateways_speak_ipv4_inside(egress: Egress) -> None:
+    egress.cloud.change(egress.attachment, ipam_ip_id=egress.cloud.ip(egress.network, v6=True).id)
+    assert egress.defaults() == []
 
 
 @pytest.mark.parametrize("status", ["stopping", "stopped", "failed", "deleting"])

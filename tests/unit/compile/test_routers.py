@@ -146,6 +146,35 @@ def test_acls_never_apply_to_managed_databases() -> None:
     assert {r.because for r in rules} == {f"rdb/instance:{database.id}"}
 
 
+def test_only_endpoints_in_the_vpc_are_beyond_its_acls() -> None:
+    cloud = Cloud()
+    vpc, other = cloud.vpc(), cloud.vpc()
+    cloud.database(cloud.network(vpc), cloud.network(other))
+    cloud.network(vpc)
+    cloud.acl(vpc)
+    assert {r.source for r in router(cloud).rules} == {"0.0.0.0/0", "172.16.0.2/32"}
+
+
+def test_a_rule_of_the_wrong_family_matches_nothing() -> None:
+    cloud = Cloud()
+    vpc = cloud.vpc()
+    cloud.network(vpc), cloud.network(vpc)
+    cloud.acl(vpc, AclRule(source="fd00::/8"), AclRule(destination="::/0"))
+    cloud.acl(vpc, AclRule(), v6=True)
+    assert router(cloud).rules == ()
+
+
+def test_a_custom_route_does_not_lead_into_another_vpc() -> None:
+    cloud = Cloud()
+    ours, theirs = cloud.vpc(), cloud.vpc()
+    near, foreign = cloud.network(ours), cloud.network(theirs)
+    neighbour, stranger, beside = cloud.server(near), cloud.server(foreign), cloud.server(foreign)
+    cloud.network(ours)
+    cloud.route(ours, "10.0.0.0/24", stranger)
+    for host in (neighbour, beside, ours):
+        assert "10.0.0.0/24" not in table(cloud.host(host))
+
+
 def test_a_gateway_knows_the_way_back_to_the_vpcs_other_networks() -> None:
     cloud = Cloud()
     vpc = cloud.vpc()

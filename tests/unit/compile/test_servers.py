@@ -81,6 +81,15 @@ def test_a_nic_on_its_way_out_is_no_port() -> None:
     assert cloud.host(server).ports == ()
 
 
+def test_an_address_of_another_network_is_not_the_nics() -> None:
+    cloud = Cloud()
+    vpc = cloud.vpc()
+    server, other = cloud.server(cloud.network(vpc)), cloud.network(vpc)
+    nic = cloud.ledger.find(PrivateNic, ref=server.id)[0]
+    cloud.change(nic, ipam_ip_ids=[*nic.ipam_ip_ids, cloud.ip(other).id])
+    assert cloud.host(server).ports[0].addresses == ("172.16.0.2/22", "fd46:78ab:30b8::2/64")
+
+
 def test_a_node_is_its_server_under_the_nodes_name() -> None:
     cloud = Cloud()
     network = cloud.network()
