@@ -36,17 +36,17 @@ class ServerType(msgspec.Struct, frozen=True, kw_only=True):
     ram: int
     gpu: int
     gpu_info: dict[str, Any] | None
-    mig_profile: str | None
+    mig_profile: str | None = None
     volumes_constraint: Sizes
     per_volume_constraint: dict[str, Sizes]
-    scratch_storage_max_size: int | None
-    scratch_storage_max_volumes_count: int | None
+    scratch_storage_max_size: int | None = 0
+    scratch_storage_max_volumes_count: int | None = 0
     monthly_price: float
     hourly_price: float
     capabilities: dict[str, Any]
     network: dict[str, Any]
-    block_bandwidth: int
-    end_of_service: bool
+    block_bandwidth: int = 0
+    end_of_service: bool = False
 
     @property
     def local(self) -> bool:
