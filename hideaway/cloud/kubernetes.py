@@ -7,20 +7,29 @@ from typing import ClassVar
 
 import msgspec
 
+from hideaway.cloud.addressing import PublicAddress
 from hideaway.cloud.documents import GONE, Document, Ledger
+from hideaway.cloud.network import Ip, PrivateNetwork
+
+SHARED_TYPE = "kapsule"
+"""The one cluster type whose control plane sleeps while it has no pool (every recording without pools)."""
 
 
 class AutoscalerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The defaults are those of a cluster whose request has no autoscaler_config (every recorded `scw` cluster)."""
+
     scale_down_disabled: bool = False
     scale_down_delay_after_add: str = "10m"
     estimator: str = "binpacking"
     expander: str = "random"
     ignore_daemonsets_utilization: bool = False
     balance_similar_node_groups: bool = False
-    expendable_pods_priority_cutoff: int = 0
+    expendable_pods_priority_cutoff: int = -10
     scale_down_unneeded_time: str = "10m"
     scale_down_utilization_threshold: float = 0.5
-    max_graceful_termination_sec: int = 0
+    max_graceful_termination_sec: int = 600
+    skip_nodes_with_local_storage: bool = True
+    log_level: int = 2
 
 
 class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,17 +88,35 @@ class Cluster(Document, frozen=True, kw_only=True):
     admin_token: str = msgspec.field(default="", name="_admin_token")
     ca_certificate: str = msgspec.field(default="", name="_ca_certificate")  # PEM
     ca_key: str = msgspec.field(default="", name="_ca_key")  # PEM
+    made_groups: list[str] = msgspec.field(default_factory=list, name="_made_groups")
+    """The ids of the security groups that were made for it (not by a user): they go with it."""
+    takes_network_along: bool = msgspec.field(default=False, name="_takes_network_along")
+    """Whether it is being deleted together with its Private Network, where nothing else is in that."""
 
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.private_network_id,) if self.private_network_id else ()
 
+    def resting(self, ledger: Ledger) -> str:
+        """The status that it comes to rest in: ready, or pool_required where its control plane waits for a pool."""
+        if self.type != SHARED_TYPE or any(p.status != "deleting" for p in ledger.find(Pool, ref=self.id)):
+            return "ready"
+        return "pool_required"
+
     def settled(self, ledger: Ledger, now: datetime) -> Document | None:
-        """A cluster that has come up is ready when it has a pool and waits for one (pool_required) else."""
-        if self.pending and self.pending.to != GONE:
-            pools = [p for p in ledger.find(Pool, ref=self.id) if p.status != "deleting"]
-            return self.changed(now, status="ready" if pools else "pool_required", pending=None)
-        return super(Cluster, self).settled(ledger, now)
+        """A cluster that has come up rests; with one that is gone goes all that was its own."""
+        if self.pending is None or self.pending.to != GONE:
+            return self.changed(now, status=self.resting(ledger), pending=None) if self.pending else self
+        for type_ in (Node, Pool, Access, ExternalNode):
+            for document in ledger.find(type_, ref=self.id):
+                ledger.remove(document)
+        address = ledger.get(PublicAddress, self.address)
+        if address is not None:
+            ledger.remove(address)
+        network = ledger.get(PrivateNetwork, self.private_network_id or "") if self.takes_network_along else None
+        if network is not None and not network_users(ledger, network, self.id):
+            ledger.remove(network)
+        return None
 
 
 class Access(Document, frozen=True, kw_only=True):
@@ -154,7 +181,11 @@ class Pool(Document, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     taints: list[Taint] = []
     startup_taints: list[Taint] = []
-    private_network_id: str | None = msgspec.field(default=None, name="_private_network_id")
+    private_network_id: str | None = None
+    """Its own Private Network; None where its nodes are in the cluster's."""
+    error_message: str | None = None
+    max_termination_grace_period: str | None = None
+    user_data: dict[str, str] = msgspec.field(default_factory=dict, name="_user_data")
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -166,9 +197,23 @@ class Pool(Document, frozen=True, kw_only=True):
     def locality(self) -> str:
         return self.region
 
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """With a pool that is gone go its nodes; a cluster that loses its last one waits for another (scaleway.md)."""
+        if self.pending is None or self.pending.to != GONE:
+            return super().settled(ledger, now)
+        for node in ledger.find(Node, ref=self.id):
+            ledger.remove(node)
+        cluster = ledger.get(Cluster, self.cluster_id)
+        if cluster is not None and cluster.pending is None:
+            ledger.put(cluster.changed(now, status=cluster.resting(ledger)))
+        return None
+
 
 class Node(Document, frozen=True, kw_only=True):
-    """status: creating, starting, registering, ready, not_ready, rebooting, upgrading, creation_error, deleting."""
+    """status: creating, starting, registering, ready, not_ready, rebooting, upgrading, creation_error, deleting.
+
+    error_message says why it is not ready. An external node (of a Kosmos pool) has no server_id.
+    """
 
     kind: ClassVar[str] = "k8s/node"
     resource: ClassVar[str] = "node"
@@ -190,3 +235,51 @@ class Node(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return tuple(r for r in (self.cluster_id, self.pool_id, self.server_id) if r)
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        if self.pending is not None and self.pending.to == "ready":
+            return self.healthy(now)
+        return super().settled(ledger, now)
+
+    def healthy(self, now: datetime) -> Node:
+        """A copy that is ready, with the conditions that a ready node was recorded to have."""
+        return self.changed(now, status="ready", pending=None, error_message="", conditions=dict(WELL))
+
+    def silent(self, now: datetime, reason: str) -> Node:
+        """A copy that is not ready: what the kubelet reports is then unknown (as Kubernetes does)."""
+        unknown = {c: v if c == "NetworkUnavailable" else "Unknown" for c, v in WELL.items()}
+        return self.changed(now, status="not_ready", pending=None, error_message=reason, conditions=unknown)
+
+
+WELL = {
+    "DiskPressure": "False",
+    "MemoryPressure": "False",
+    "NetworkUnavailable": "False",
+    "PIDPressure": "False",
+    "Ready": "True",
+}
+
+
+class ExternalNode(Document, frozen=True, kw_only=True):
+    """A machine outside that was let into a Kosmos pool. Its id is the access key of the key that it was given."""
+
+    kind: ClassVar[str] = "k8s/external_node"
+    resource: ClassVar[str] = "node"
+
+    region: str
+    cluster_id: str
+    pool_id: str
+    node_id: str = ""
+    """The node that it became when it first asked for its metadata."""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.cluster_id, self.pool_id, *((self.node_id,) if self.node_id else ()))
+
+
+def network_users(ledger: Ledger, network: PrivateNetwork, but: str = "") -> list[Document]:
+    """What still uses a Private Network, apart from the cluster `but`: booked addresses, clusters, pools."""
+    users: list[Document] = [*ledger.find(Ip, ref=network.id)]
+    users += [c for c in ledger.find(Cluster, ref=network.id) if c.id != but]
+    users += [p for p in ledger.find(Pool, ref=network.id) if p.cluster_id != but]
+    return users
