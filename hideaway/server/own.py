@@ -1,4 +1,4 @@
-"""hideaway's own routes, below /hideaway/v1 and beside the vendor's: health, status, exec, reset."""
+"""hideaway's own routes, below /hideaway/v1 and beside the vendor's: health, status, exec, gateways, reset."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from hideaway import __version__
-from hideaway.api.call import Call
+from hideaway.api.call import Call, answer
 from hideaway.api.pipeline import Product, Route
 from hideaway.api.shapes import Body
 from hideaway.base.errors import PermissionDenied, PlainError
 from hideaway.cloud.change import Change
+from hideaway.cloud.gateways import Gateway
 from hideaway.cloud.places import REGIONS
 from hideaway.fabric.model import Fabric
 
@@ -39,6 +40,27 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
 class Exec(Body, frozen=True, kw_only=True):
     host: str
     command: list[str]
+
+
+class Operate(Body, frozen=True, kw_only=True):
+    """What the vendor's operators do to a gateway and its API has no route for: stop it, start it, keep it legacy."""
+
+    stopped: bool | None = None
+    is_legacy: bool | None = None
+
+
+def operate(call: Call, body: Operate) -> dict[str, Any]:
+    """Stop, start or age a gateway, to see what follows. Starting goes through `configuring`, as the vendor's does."""
+    gateway = call.own(Gateway, param="gateway_id")
+    _owner(call, Gateway.resource)
+    if body.is_legacy is not None:
+        gateway = gateway.changed(call.change.now, is_legacy=body.is_legacy)
+    if body.stopped:
+        gateway = call.change.begin(gateway, "stopping", "stopped")
+    elif body.stopped is not None:
+        gateway = call.change.begin(gateway, "configuring", "running")
+    call.change.ledger.put(gateway)
+    return answer(gateway)
 
 
 def own_product(inside: Inside) -> Product:
@@ -81,6 +103,9 @@ def own_product(inside: Inside) -> Product:
             Route(method="GET", path="/hideaway/v1/health", handler=health, open=True),
             Route(method="GET", path="/hideaway/v1/status", handler=status),
             Route(method="POST", path="/hideaway/v1/exec", handler=run, body=Exec),
+            Route(
+                method="PATCH", path="/hideaway/v1/gateways/{gateway_id}", handler=operate, body=Operate, records=False
+            ),
             Route(method="POST", path="/hideaway/v1/reset", handler=reset, status=204, records=False),
         ],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,15 +16,15 @@ from hideaway.cli.demo.probes import Hosts
 from hideaway.cli.demo.rows import INTERNET, Row, Scene, rows
 
 
-@click.command()
+@click.command("demo")
 @click.option("--require-packets", is_flag=True, help="Fail where this machine lets no packet flow.")
 @click.option("--data-plane", type=click.Choice(["auto", "linux", "none"]), default="auto", show_default=True)
 @click.option("--heartbeat-interval", default=0.5, show_default=True, help="Seconds between a node's heartbeats.")
 @click.option("--heartbeat-grace", default=2.5, show_default=True, help="Silence after which a node is not ready.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def demo(
+def command(
     require_packets: bool, data_plane: str, heartbeat_interval: float, heartbeat_grace: float, as_json: bool
-) -> None:
+) -> int:
     """Build the document's cluster and show its isolation on real packets, one row a statement.
 
     Starts a cloud of its own and leaves nothing behind. Ends with 1 when a row differs from the document.
@@ -49,7 +48,7 @@ def demo(
     )
     if require_packets and unseen:
         console.print("packets are required and this machine lets none flow: hideaway doctor says what is missing")
-    sys.exit(1 if differ or (require_packets and unseen) else 0)
+    return 1 if differ or (require_packets and unseen) else 0
 
 
 def _observe(console: Console, access: Access, packets: bool, grace: float) -> list[Row]:
