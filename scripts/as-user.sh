@@ -15,9 +15,10 @@ if ! "${as_user[@]}" "$python" -c 'import venv' >/dev/null 2>&1; then
 fi
 
 here=$PWD
-there=$(mktemp -d /tmp/hideaway-user.XXXXXX)
+# Short names: a socket below them may have 107 bytes in all.
+there=$(mktemp -d /tmp/hw.XXXX)
 trap 'rm -rf "$there"' EXIT
-mkdir -p "$there/main" "$there/home" "$there/tmp"
+mkdir -p "$there/main" "$there/home" "$there/t"
 tar -C "$here" --exclude=./.git --exclude=__pycache__ --exclude='./.*_cache' --exclude=./.hypothesis -cf - . |
     tar -C "$there/main" -xf -
 # What an environment knows by its absolute path: the first lines of its scripts, and where the package is.
@@ -29,4 +30,4 @@ chown -R $uid:$uid "$there"
 
 cd "$there/main"
 "${as_user[@]}" env -i PATH="$PATH:/usr/sbin:/sbin" LANG=C.UTF-8 TERM="${TERM:-dumb}" ${CI:+CI="$CI"} \
-    HOME="$there/home" TMPDIR="$there/tmp" "$@" || exit $?
+    HOME="$there/home" TMPDIR="$there/t" "$@" || exit $?
