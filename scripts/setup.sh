@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Leaves .venv/bin/hideaway and, as root with apt at hand, the Debian programs that the data plane drives.
 # Where it may not install programs it says which are missing and goes on. Run again, it does only what is left to do.
+# `setup.sh programs` and `setup.sh environment` do half of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -118,5 +119,14 @@ environment() {
     say "ready: .venv/bin/hideaway"
 }
 
-programs || say "going on without the Debian programs"
-environment
+case ${1:-} in
+    '')
+        programs || say "going on without the Debian programs"
+        environment
+        ;;
+    programs | environment) "$1" ;;
+    *)
+        say "'$1' is neither programs nor environment"
+        exit 2
+        ;;
+esac
