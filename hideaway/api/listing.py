@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 from hideaway.api.shapes import Listing
 from hideaway.base.errors import invalid
-from hideaway.cloud.documents import Document
 
-D = TypeVar("D", bound=Document)
+D = TypeVar("D")  # a Document, or what is made of one to be listed
 Test = Callable[[Any, Any], bool]
 
 DEFAULT_PAGE_SIZE = 50

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from typing import ClassVar
 
-import msgspec
-
-from hideaway.base.errors import Fault, InvalidArguments, invalid
+from hideaway.base.errors import Fault, InvalidArguments, QuotasExceeded, invalid
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
-from hideaway.cloud.network import Attachment, Ip, PrivateNetwork, Subnet
+from hideaway.cloud.network import Attachment, Ip, PrivateNetwork, Subnet, Vpc
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 AUTOMATIC_V4 = ipaddress.ip_network("172.16.0.0/12")
-ULA_PREFIX = "fd46:78ab:30b8"  # every automatic /64 in the recordings begins so
+MAX_RESOURCES = 512  # attached to one Private Network (scaleway.md, Private network)
 PRIVATE_V4 = tuple(ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 PRIVATE_V6 = ipaddress.ip_network("fd00::/8")
 RESERVED = tuple(
@@ -43,23 +42,45 @@ class PublicAddress(Document, frozen=True, kw_only=True):
 def subnets_for(change: Change, vpc_id: str, wanted: list[str] | None) -> list[Subnet]:
     """The subnets of a new Private Network: those that were asked for, and an automatic one of each family left out.
 
-    Raises InvalidArguments naming `subnets` when a wanted one is malformed, reserved, too small, or overlaps another
-    of the VPC; the vendor gives every network one /22 and one /64 at least.
+    Raises InvalidArguments naming `subnets` once for each wanted one that is malformed, reserved, of a wrong size or
+    overlapping another of the VPC. The vendor gives every network one /22 and one /64 at least. An automatic subnet
+    keeps clear of all the organization's networks in the region while it can, so that VPCs can be peered (recorded:
+    a new VPC's first network does not get the first /22).
     """
-    taken = [
-        ipaddress.ip_network(s.subnet) for n in change.ledger.find(PrivateNetwork, ref=vpc_id) for s in n.subnets
-    ]
+    vpc = change.need(Vpc, vpc_id)
+    near = change.ledger.find(PrivateNetwork, organization=vpc.organization_id, locality=vpc.region)
+    everywhere = [ipaddress.ip_network(s.subnet) for n in near for s in n.subnets]
+    taken = [ipaddress.ip_network(s.subnet) for n in near if n.vpc_id == vpc_id for s in n.subnets]
     chosen: list[Network] = []
+    faults: list[Fault] = []
     for text in wanted or []:
-        network = parse_subnet(text)
-        if any(network.version == t.version and network.overlaps(t) for t in (*taken, *chosen)):  # type: ignore[arg-type]
-            raise invalid("subnets", f"subnet {text} overlaps another subnet of the VPC")
-        chosen.append(network)
+        try:
+            chosen.append(_clear(parse_subnet(text), [*taken, *chosen]))
+        except InvalidArguments as error:
+            faults.extend(error.faults)
+    if faults:
+        raise InvalidArguments(*faults)
     if not any(n.version == 4 for n in chosen):
-        chosen.insert(0, free_v4([t for t in taken if t.version == 4]))
+        chosen.insert(0, free_v4(everywhere, [*taken, *chosen]))
     if not any(n.version == 6 for n in chosen):
-        chosen.append(free_v6(change, [t for t in taken if t.version == 6]))
+        chosen.append(free_v6(change, vpc, [*everywhere, *chosen]))
     return [Subnet(id=change.ids.uuid(), subnet=str(n)) for n in chosen]
+
+
+def _clear(network: Network, taken: list[Network]) -> Network:
+    if any(overlap(network, t) for t in taken):
+        raise invalid("subnets", f"subnet {network} overlaps another subnet of the VPC")
+    return network
+
+
+def overlap(one: Network, other: Network) -> bool:
+    """Whether two networks share an address."""
+    return one.version == other.version and one.overlaps(other)
+
+
+def inside(network: Network, outer: Network) -> bool:
+    """Whether a network is a part of another, or the whole of it."""
+    return overlap(network, outer) and network.prefixlen >= outer.prefixlen
 
 
 def parse_subnet(text: str) -> Network:
@@ -67,26 +88,31 @@ def parse_subnet(text: str) -> Network:
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
-        raise invalid("subnets", f"{text!r} is not a subnet in CIDR form", "format") from None
+        raise invalid("subnets", f"{text[:64]!r} is not a subnet in CIDR form", "format") from None
     if network.version == 6:
-        if not network.subnet_of(PRIVATE_V6) or network.prefixlen != 64:
+        if not inside(network, PRIVATE_V6) or network.prefixlen != 64:
             raise invalid("subnets", f"{text} is not a /64 within {PRIVATE_V6}")
         return network
     if any(network.overlaps(r) for r in RESERVED):
         raise invalid("subnets", f"{text} overlaps a reserved range")
-    if not any(network.subnet_of(p) for p in PRIVATE_V4):
+    if not any(inside(network, p) for p in PRIVATE_V4):
         raise invalid("subnets", f"{text} is not within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
     if not 20 <= network.prefixlen <= 29:
         raise invalid("subnets", f"{text}: the prefix length must be from /20 to /29")
     return network
 
 
-def free_v4(taken: list[Network]) -> ipaddress.IPv4Network:
-    """The lowest free /22 of 172.16.0.0/12. Raises InvalidArguments when all 1024 are taken."""
-    used = {n for t in taken for n in _covering_22(t)}
-    for candidate in AUTOMATIC_V4.subnets(new_prefix=22):
-        if int(candidate.network_address) >> 10 not in used:
-            return candidate  # type: ignore[return-value]
+def free_v4(*takens: list[Network]) -> ipaddress.IPv4Network:
+    """The lowest /22 of 172.16.0.0/12 that is free of the first list, else of the second, and so on.
+
+    Raises InvalidArguments when all 1024 are taken.
+    """
+    for taken in takens:
+        used = {n for t in taken if t.version == 4 for n in _covering_22(t)}
+        first, last = _covering_22(AUTOMATIC_V4)[0], _covering_22(AUTOMATIC_V4)[-1]
+        free = next((n for n in range(first, last + 1) if n not in used), None)
+        if free is not None:
+            return ipaddress.IPv4Network((free << 10, 22))
     raise invalid("subnets", "no /22 is free in this VPC")
 
 
@@ -94,10 +120,12 @@ def _covering_22(network: Network) -> range:
     return range(int(network.network_address) >> 10, (int(network.broadcast_address) >> 10) + 1)
 
 
-def free_v6(change: Change, taken: list[Network]) -> ipaddress.IPv6Network:
-    """A free random /64 of the ULA prefix."""
+def free_v6(change: Change, vpc: Vpc, taken: list[Network]) -> ipaddress.IPv6Network:
+    """A free random /64 of the organization's /48 in the VPC's region (recorded: one each, within fd00::/8)."""
+    digest = hashlib.sha256(f"{vpc.organization_id} {vpc.region}".encode()).digest()
+    prefix = (0xFD << 120) | (int.from_bytes(digest[:5]) << 80)
     while True:
-        candidate = ipaddress.IPv6Network(f"{ULA_PREFIX}:{change.ids.below(0x10000):x}::/64")
+        candidate = ipaddress.IPv6Network((prefix | change.ids.below(0x10000) << 64, 64))
         if candidate not in taken:
             return candidate
 
@@ -112,17 +140,20 @@ def book(
     tags: list[str] | None = None,
     booked: bool = False,
     project_id: str | None = None,
+    subnet_id: str | None = None,
 ) -> Ip:
     """Book an address in a Private Network: this one, or the lowest free one (IPv4 from .2 on), or a random IPv6 one.
 
-    booked: a user did so, and it stays when its resource goes. Raises InvalidArguments naming `address` when it is
-    outside the subnets, reserved or taken, and when no address is left.
+    booked: a user did so, and it stays when its resource goes. subnet_id: only there. Raises InvalidArguments naming
+    `address` when it is outside the subnets, reserved or taken, and when no address is left; QuotasExceeded for one
+    resource too many in the network.
     """
-    subnets = [s for s in network.subnets if (":" in s.subnet) == v6]
-    if address is not None:
-        subnet, host = _wanted(change, subnets, address)
-    else:
-        subnet, host = _free(change, subnets)
+    held = change.ledger.find(Ip, ref=network.id)
+    if attachment is not None:
+        _room(held, attachment)
+    taken = {ip.host for ip in held}
+    subnets = [s for s in network.subnets if (":" in s.subnet) == v6 and subnet_id in (None, s.id)]
+    subnet, host = _free(change, subnets, taken) if address is None else _wanted(subnets, taken, address)
     ip = Ip(
         id=change.ids.uuid(),
         organization_id=network.organization_id,
@@ -130,12 +161,13 @@ def book(
         created_at=change.now,
         updated_at=change.now,
         region=network.region,
-        address=f"{host}/{ipaddress.ip_network(subnet.subnet).prefixlen}",
+        address=f"{host}/{subnet.subnet.partition('/')[2]}",
         is_ipv6=v6,
         subnet_id=subnet.id,
         private_network_id=network.id,
         vpc_id=network.vpc_id,
         attachment=attachment,
+        attached_at=change.now if attachment else None,
         booked=booked,
         tags=tags or [],
     )
@@ -143,46 +175,56 @@ def book(
     return ip
 
 
-def _taken(change: Change, subnet: Subnet) -> set[str]:
-    return {ip.address.split("/")[0] for ip in change.ledger.find(Ip, ref=subnet.id)}
+def _room(held: list[Ip], attachment: Attachment) -> None:
+    """Raise QuotasExceeded where one more resource would be more than a Private Network may hold."""
+    resources = {ip.attachment.id for ip in held if ip.attachment}
+    if len(resources) >= MAX_RESOURCES and attachment.id not in resources:
+        raise QuotasExceeded("private_network_attached_resources", MAX_RESOURCES, len(resources))
 
 
-def _wanted(change: Change, subnets: list[Subnet], address: str) -> tuple[Subnet, str]:
+def _wanted(subnets: list[Subnet], taken: set[str], address: str) -> tuple[Subnet, str]:
     try:
-        wanted = ipaddress.ip_address(address.split("/")[0])
+        wanted = ipaddress.ip_address(address.split("/")[0].replace("%", "no scope here"))
     except ValueError:
-        raise invalid("address", f"{address!r} is not an IP address", "format") from None
+        raise invalid("address", f"{address[:64]!r} is not an IP address", "format") from None
     for subnet in subnets:
         net = ipaddress.ip_network(subnet.subnet)
         if wanted not in net:
             continue
         if wanted in (net.network_address, net.network_address + 1) or wanted == net.broadcast_address:
             raise invalid("address", f"{wanted} is reserved in {net}")
-        if str(wanted) in _taken(change, subnet):
-            raise InvalidArguments(Fault("address", "constraint", f"address {wanted} is already in use"))
+        if str(wanted) in taken:
+            raise invalid("address", f"address {wanted} is already in use")
         return subnet, str(wanted)
-    raise invalid("address", f"{address} is in no subnet of the Private Network")
+    raise invalid("address", f"{address[:64]} is in no subnet of the Private Network")
 
 
-def _free(change: Change, subnets: list[Subnet]) -> tuple[Subnet, str]:
+def _free(change: Change, subnets: list[Subnet], taken: set[str]) -> tuple[Subnet, str]:
     for subnet in subnets:
         net = ipaddress.ip_network(subnet.subnet)
-        taken = _taken(change, subnet)
         if net.version == 6:
             while True:
                 host = str(net.network_address + (1 << 32) + change.ids.below((1 << 64) - (1 << 33)))
                 if host not in taken:
                     return subnet, host
+        first = int(net.network_address)
         for offset in range(2, net.num_addresses - 1):
-            host = str(net.network_address + offset)
+            host = _dotted(first + offset)
             if host not in taken:
                 return subnet, host
     raise invalid("private_network_id", "no address is left in the Private Network")
 
 
+def _dotted(number: int) -> str:
+    """An IPv4 address as text; ipaddress takes ten times as long, for each address that is passed over."""
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
 def attach(change: Change, ip: Ip, attachment: Attachment | None) -> Ip:
-    """Give a booked address to a resource, or (None) take it back."""
-    kept = ip.changed(change.now, attachment=attachment)
+    """Give a booked address to a resource, or (None) take it back. Raises QuotasExceeded as `book` does."""
+    if attachment is not None and ip.private_network_id:
+        _room(change.ledger.find(Ip, ref=ip.private_network_id), attachment)
+    kept = ip.changed(change.now, attachment=attachment, attached_at=change.now if attachment else None)
     change.ledger.put(kept)
     return kept
 
@@ -199,7 +241,7 @@ def release_from(change: Change, resource_id: str) -> None:
 
 
 def take_public(change: Change, owner: Document, *, v6: bool = False, owner_id: str = "") -> str:
-    """A free public address (IPv4, or the ::1 of a free IPv6 /64), taken for a document (or for owner_id in its name)."""
+    """A free public address (IPv4, or the ::1 of an IPv6 /64), taken for a document (or for owner_id in its name)."""
     while True:
         if v6:
             address = str(PUBLIC_V6.network_address + (change.ids.below(0xFFFE) + 2 << 64) + 1)
@@ -230,5 +272,3 @@ def give_back_public(change: Change, address: str | None) -> None:
 def reverse_name(address: str) -> str:
     """The default reverse name of a public IPv4 address, in the vendor's shape."""
     return "-".join(reversed(address.split("."))) + ".instances.scw.cloud"
-
-

@@ -62,5 +62,6 @@ def found_project(change: Change, organization_id: str, id_: str, name: str, des
     project = Project(id=id_, name=name, description=description, **common)
     change.ledger.put(project)
     for region in REGIONS:
-        change.ledger.put(Vpc(id=change.ids.uuid(), name="default", region=region, is_default=True, **common))
+        id_ = change.ids.uuid()
+        change.ledger.put(Vpc(id=id_, name="default", region=region, is_default=True, tags=["default"], **common))
     return project

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -68,11 +70,49 @@ class Route(Document, frozen=True, kw_only=True):
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return tuple(r for r in (self.vpc_id, self.nexthop_resource_id, self.nexthop_private_network_id) if r)
+        hops = (self.nexthop_resource_id, self.nexthop_private_network_id, self.nexthop_vpc_connector_id)
+        return (self.vpc_id, *(h for h in hops if h))
+
+
+class VpcConnector(Document, frozen=True, kw_only=True):
+    """One VPC's half of a peering with another. Its status (orphan, peered, conflict) is derived when answered."""
+
+    kind: ClassVar[str] = "vpc/connector"
+    resource: ClassVar[str] = "vpc_connector"
+
+    name: str
+    region: str
+    vpc_id: str
+    target_vpc_id: str
+    tags: list[str] = []
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.vpc_id, self.target_vpc_id)
+
+
+class IngressRule(Document, frozen=True, kw_only=True):
+    """Where a VPC sends what arrives for a source range: an address in one of its Private Networks."""
+
+    kind: ClassVar[str] = "vpc/ingress_rule"
+    resource: ClassVar[str] = "unknown"  # as the vendor's 404 says
+
+    region: str
+    vpc_id: str
+    is_ipv6: bool
+    source: str  # CIDR
+    nexthop_resource_ip: str
+    nexthop_private_network_id: str
+    description: str | None = None
+    tags: list[str] = []
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.vpc_id, self.nexthop_private_network_id)
 
 
 class AclRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Ports 0 and 0 mean all."""
+    """Ports 0 and 0 mean all. protocol: ANY, TCP, UDP or ICMP, spelled as the client did (SDKs differ in case)."""
 
     protocol: str = "ANY"
     source: str = "0.0.0.0/0"
@@ -103,7 +143,7 @@ class Acl(Document, frozen=True, kw_only=True):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """What an address belongs to. type is the vendor's ResourceType (instance_private_nic, vpc_gateway_network, ...)."""
+    """What an address belongs to. type: the vendor's ResourceType (instance_private_nic, vpc_gateway_network, ...)."""
 
     type: str
     id: str
@@ -129,7 +169,9 @@ class Ip(Document, frozen=True, kw_only=True):
     private_network_id: str | None = msgspec.field(default=None, name="_private_network_id")
     vpc_id: str | None = msgspec.field(default=None, name="_vpc_id")
     zone_of: str | None = msgspec.field(default=None, name="_zone")
+    """The zone of a public address."""
     attachment: Attachment | None = msgspec.field(default=None, name="_attachment")
+    attached_at: datetime | None = msgspec.field(default=None, name="_attached_at")
     booked: bool = msgspec.field(default=False, name="_booked")
     """Whether a user booked it (it stays when its resource goes), rather than a resource that was made."""
     tags: list[str] = []
@@ -139,3 +181,18 @@ class Ip(Document, frozen=True, kw_only=True):
     def refs(self) -> tuple[str, ...]:
         attached = self.attachment.id if self.attachment else None
         return tuple(r for r in (self.subnet_id, self.private_network_id, self.vpc_id, attached) if r)
+
+    @property
+    def host(self) -> str:
+        """The address without its mask."""
+        return self.address.partition("/")[0]
+
+    @property
+    def ip_address(self) -> tuple[bool, int]:
+        """What lists by ip_address are ordered by."""
+        return self.is_ipv6, int(ipaddress.ip_address(self.host))
+
+    @property
+    def mac_address(self) -> str | None:
+        """The MAC address of what it is attached to, where that has one."""
+        return self.attachment.mac_address if self.attachment else None
