@@ -27,5 +27,6 @@ def egress_fault(ledger: MemoryLedger, private_network_id: str) -> str | None:
         reason = fault(ledger, attachment)
         if reason is None and attachment.push_default_route:
             return None if attachment.masquerade_enabled else f"{who} does not masquerade: dynamic NAT is off"
-        reasons.append(reason or f"{who} does not advertise its default route")
+        also = "" if attachment.masquerade_enabled else ", and does not masquerade: dynamic NAT is off"
+        reasons.append(reason or f"{who} does not advertise its default route{also}")
     return "; ".join(reasons) or f"no Public Gateway is attached to Private Network {private.name} ({private.id})"

@@ -74,10 +74,13 @@ def torn(draw: st.DrawFn) -> MemoryLedger:
 
 def reasons(fabric: Fabric) -> list[str]:
     """Every element's `because`."""
-    found = [e.because for e in (*fabric.segments, *fabric.hosts, *fabric.filters)]
+    found = [s.because for s in fabric.segments]
+    found += [h.because for h in fabric.hosts]
+    found += [f.because for f in fabric.filters]
     found += [r.because for f in fabric.filters for r in f.rules]
     for host in fabric.hosts:
-        found += [e.because for e in (*host.ports, *host.routes)]
+        found += [p.because for p in host.ports]
+        found += [r.because for r in host.routes]
         found += [f.because for f in (host.gateway.forwards if host.gateway else ())]
         found += [r.because for r in (host.router.rules if host.router else ())]
     return found

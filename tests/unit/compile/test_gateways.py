@@ -170,6 +170,14 @@ def test_without_masquerade_the_route_stands_but_nothing_is_translated(egress: E
     assert egress.fault() == f"Public Gateway egress ({egress.gateway.id}) does not masquerade: dynamic NAT is off"
 
 
+def test_all_that_is_wrong_is_told_at_once(egress: Egress) -> None:
+    egress.cloud.change(egress.attachment, masquerade_enabled=False, push_default_route=False)
+    assert egress.fault() == (
+        f"Public Gateway egress ({egress.gateway.id}) does not advertise its default route, "
+        "and does not masquerade: dynamic NAT is off"
+    )
+
+
 @pytest.mark.parametrize("spoil", [detach, elsewhere, legacy, without_inside_address])
 def test_a_gateway_that_does_not_serve_a_network_has_no_port_in_it(
     egress: Egress, spoil: Callable[[Egress], None]
