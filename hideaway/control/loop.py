@@ -90,7 +90,7 @@ class Loop:
         while not self._stopping:
             self._wake.clear()
             try:
-                self.health.awaited = self._pass()
+                self.step()
                 self.health.error = ""
                 pause = FAST_SECONDS if self.health.awaited else min(self.interval / 2, 1.0)
             except Exception as error:
@@ -101,8 +101,8 @@ class Loop:
             self.health.passes += 1
             self._wake.wait(pause)
 
-    def _pass(self) -> bool:
-        """One pass; whether something is still on its way."""
+    def step(self) -> None:
+        """One pass. Raises what it failed with; the next one starts from the whole again."""
         if not self.backend.alive():
             self._take_up()
         revision, ledger, wanted = self._wanted()
@@ -114,9 +114,8 @@ class Loop:
         silent = time.monotonic() - self._since
         with self.store.transaction() as now_ledger:
             change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
-            awaited = observe(change, ledger, wanted, ages, silent_for=silent, grace=self.grace)
+            self.health.awaited = observe(change, ledger, wanted, ages, silent_for=silent, grace=self.grace)
         self.health.revision = revision
-        return awaited
 
     def _wanted(self) -> tuple[int, MemoryLedger, Fabric]:
         if self._compiled is None or self._compiled[0] != self.store.revision:

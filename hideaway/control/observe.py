@@ -12,7 +12,7 @@ from hideaway.cloud.change import Change, settle
 from hideaway.cloud.documents import GONE, Document
 from hideaway.cloud.kubernetes import Node, Pool
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.cloud.nodes import mark_not_ready, mark_ready
+from hideaway.cloud.nodes import mark_not_ready, mark_ready, pool_status
 from hideaway.fabric.model import Fabric
 
 
@@ -42,8 +42,12 @@ def observe(
             settle(change.ledger, document, change.now)
         else:
             waiting = True
+    moved = set()
     for node in change.ledger.find(Node):
-        _health(change, node, ages.get(node.server_id), node.server_id in beating, silent_for, grace)
+        if _health(change, node, ages.get(node.server_id), node.server_id in beating, silent_for, grace):
+            moved.add(node.pool_id)
+    for pool_id in sorted(moved):
+        _warn(change, pool_id)
     return waiting
 
 
@@ -52,6 +56,8 @@ def _carried(change: Change, document: Document, ages: Mapping[str, float], grac
     if document.pending is None or document.pending.to == GONE:
         return True
     if isinstance(document, Node):
+        if not document.server_id:
+            return True
         return ages.get(document.server_id, grace) < grace
     if isinstance(document, Pool):
         nodes = change.ledger.find(Node, ref=document.id)
@@ -59,12 +65,28 @@ def _carried(change: Change, document: Document, ages: Mapping[str, float], grac
     return True
 
 
-def _health(change: Change, node: Node, age: float | None, beating: bool, silent_for: float, grace: float) -> None:
-    """A node that was ready and has been silent for the grace period is not ready; one that is heard again is."""
-    if node.pending is not None:
-        return
+def _health(change: Change, node: Node, age: float | None, beating: bool, silent_for: float, grace: float) -> bool:
+    """A node that was ready and has been silent for the grace period is not ready; one that is heard again is.
+
+    Returns whether it changed. A node without a server here (Kosmos) is not ours to hear.
+    """
+    if node.pending is not None or not node.server_id:
+        return False
     silence = silent_for if age is None else age
     if node.status == "ready" and silence >= grace:
-        mark_not_ready(change, node, f"no heartbeat for {silence:.0f} s" if beating else "its server is not running")
+        mark_not_ready(change, node, f"no heartbeat for {grace:g} s" if beating else "its server is not running")
     elif node.status == "not_ready" and age is not None and age < grace:
         mark_ready(change, node)
+    else:
+        return False
+    return True
+
+
+def _warn(change: Change, pool_id: str) -> None:
+    """A pool with a node that is not well warns."""
+    pool = change.ledger.get(Pool, pool_id)
+    if pool is None or pool.pending is not None:
+        return
+    status = pool_status(change.ledger.find(Node, ref=pool.id))
+    if status in ("ready", "warning") and status != pool.status:
+        change.ledger.put(pool.changed(change.now, status=status))
