@@ -65,7 +65,7 @@ def create(call: Call, body: CreateRule) -> dict[str, Any]:
 
 
 def _way(call: Call, vpc_id: str, source: str, address: str, network_id: str) -> dict[str, Any]:
-    """From where to where: one family, and the address is within the Private Network, which is the VPC's."""
+    """From where to where: one family, and the network is the VPC's. Whether anything has the address is not asked."""
     network = call.refer(PrivateNetwork, network_id, "nexthop_private_network_id")
     if network.vpc_id != vpc_id:
         raise invalid("nexthop_private_network_id", "the Private Network is not in the VPC of the rule")
@@ -76,8 +76,6 @@ def _way(call: Call, vpc_id: str, source: str, address: str, network_id: str) ->
         raise invalid("nexthop_resource_ip", f"{address!r} is not an IP address", "format") from None
     if (hop.version == 6) != (":" in source):
         raise invalid("nexthop_resource_ip", "the next hop and the source must be of the same IP version")
-    if not any(hop in ipaddress.ip_network(s.subnet) for s in network.subnets):
-        raise invalid("nexthop_resource_ip", f"{hop} is in no subnet of the Private Network")
     return {
         "source": source,
         "is_ipv6": hop.version == 6,
