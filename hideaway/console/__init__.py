@@ -1,0 +1,1 @@
+"""The web console. Empty until it is built."""

@@ -1,0 +1,1 @@
+"""Draws a Fabric. Empty until drawings are built."""

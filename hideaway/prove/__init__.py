@@ -1,0 +1,1 @@
+"""Reads a Fabric and says who can reach whom. Empty until the prover is built."""
