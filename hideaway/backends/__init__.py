@@ -1,1 +1,1 @@
-"""Who carries the steps out: `linux` in a world of its own, `dry` on paper. Knows the Fabric and steps, never resources."""
+"""Who carries the steps out: `linux` in a world of its own, `dry` on paper. They know steps, never resources."""

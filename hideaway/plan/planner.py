@@ -153,4 +153,3 @@ def _stale(old: list[Neighbour], new: tuple[Neighbour, ...]) -> tuple[Neighbour,
     """Neighbours to forget: not those whose owner only changed, which are overwritten."""
     kept = {(n.address, n.device) for n in new}
     return tuple(sorted(n for n in old if (n.address, n.device) not in kept))
-

@@ -177,16 +177,7 @@ class SetPulse(Step, frozen=True, kw_only=True, tag=True):
 
 
 AnyStep = (
-    RemovePort
-    | RemoveHost
-    | RemoveSegment
-    | AddSegment
-    | AddHost
-    | SetRules
-    | AddPort
-    | SetRoutes
-    | SetEdge
-    | SetPulse
+    RemovePort | RemoveHost | RemoveSegment | AddSegment | AddHost | SetRules | AddPort | SetRoutes | SetEdge | SetPulse
 )
 
 

@@ -1,0 +1,204 @@
+"""The Linux data plane as `backends.base` wants it: a world, a journal of what it holds, steps carried out in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hideaway.backends.base import Present, WorldLost
+from hideaway.backends.linux import journal, names, text, world
+from hideaway.backends.linux.channel import Channel, Refused
+from hideaway.backends.linux.operations import Operation
+from hideaway.base.errors import HideawayError, NotFound
+from hideaway.fabric.model import Fabric
+from hideaway.plan import Step, suspects
+from hideaway.plan.shapes import pulse
+from hideaway.plan.steps import SetPulse
+
+PULSE = "pulse.sock"
+PULSE_PATIENCE = 10.0
+APPLY_PATIENCE = 600.0
+EDGE_HOST, WORLD_HOST = "edge", "world"
+"""What `command` calls the edge and the namespace of the bridges, where no host has that name."""
+
+
+class LinuxBackend:
+    """The data plane in a world of its own.
+
+    state is the server's folder (the world's things are in its folder `world`). rootless: without root, in a user
+    namespace; None decides by who this process is. linger: seconds that the world outlives its server.
+    heartbeat_interval: seconds between a node's heartbeats.
+    """
+
+    def __init__(
+        self, state: Path, *, rootless: bool | None = None, linger: float = 60, heartbeat_interval: float = 10
+    ):
+        self.folder = Path(state).absolute() / "world"
+        self.rootless = os.geteuid() != 0 if rootless is None else rootless
+        self.linger, self.heartbeat_interval = linger, heartbeat_interval
+        self._lock = threading.RLock()
+        self._world: world.World | None = None
+        self._present = Present()
+        self._pulse: Channel | None = None
+
+    def up(self) -> bool:
+        """Adopt the living world of the state folder, or make one. See Backend."""
+        with self._lock:
+            if self._world is not None:
+                if self.alive():
+                    return True
+                self._let_go()
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = world.adopt(self.folder)
+            self._world = found or world.create(self.folder, self.rootless, self.linger)
+            try:
+                return self._take_over(self._world)
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _take_over(self, living: world.World) -> bool:
+        """Believe the journal if it is this world's; else the world is new, or its server died while making it."""
+        kept = journal.read(self._journal)
+        adopted = kept is not None and kept.world == living.id
+        if kept is not None and adopted:
+            self._present = kept.present
+        else:
+            self._perform(tuple(text.base()))
+            self._present = Present()
+            journal.write(self._journal, living.id, self._present)
+        living.channel.ask("start", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
+        self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
+        return adopted
+
+    def present(self) -> Present:
+        """What the world holds. See Backend."""
+        self._held()
+        return self._present
+
+    def apply(self, steps: Sequence[Step], wanted: Fabric) -> None:
+        """Carry out steps and remember that the world now holds `wanted`. See Backend."""
+        with self._lock:
+            living = self._held()
+            if not steps and wanted == self._present.fabric:
+                return
+            doubts = self._present.suspects | suspects(steps)
+            self._present = Present(fabric=self._present.fabric, suspects=doubts)
+            journal.write(self._journal, living.id, self._present)
+            self._perform(text.operations(steps))
+            for step in steps:
+                if isinstance(step, SetPulse):
+                    self._tell_pulse(step)
+            self._present = Present(fabric=wanted)
+            journal.write(self._journal, living.id, self._present)
+
+    def heartbeats(self) -> dict[str, float]:
+        """Source host's id -> seconds since a heartbeat of it last arrived. See Backend."""
+        answer = self._ask_pulse("ages")
+        return {str(source): float(age) for source, age in answer["ages"].items()}
+
+    def command(self, host: str, argv: Sequence[str]) -> list[str]:
+        """A command line that runs argv inside a host. Needs only the state folder, not that this process serves."""
+        kept = journal.read(self._journal)
+        if kept is None:
+            raise WorldLost(f"no world lives in {self.folder}")
+        namespace = _namespace(kept.fabric, host)
+        pid = world.keeper_of(self.folder)
+        # The files of the namespaces are in the world's own /run: /proc/PID/root leads there from outside.
+        net = f"/proc/{pid}/root/run/netns/{namespace}" if namespace else f"/proc/{pid}/ns/net"
+        user = ["--user", "--preserve-credentials"] if self.rootless else []
+        return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *argv]
+
+    def alive(self) -> bool:
+        """Whether the world of the state folder answers."""
+        return world.answers(self.folder)
+
+    def close(self) -> None:
+        """End the world; does nothing when there is none."""
+        with self._lock:
+            if self._world is not None:
+                self._world.end()
+                self._let_go()
+            self._journal.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Stop serving and leave the world to its linger, as a server does that is to be followed by another."""
+        with self._lock:
+            self._let_go()
+
+    def run(self, host: str, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> dict[str, Any]:
+        """Run argv inside a host through the keeper, to its end: status, stdout, stderr."""
+        namespace = _namespace(self._present.fabric, host)
+        channel = Channel(self.folder, world.KEEPER)
+        try:
+            return channel.ask("run", timeout + 10, argv=list(argv), stdin=stdin, namespace=namespace, timeout=timeout)
+        finally:
+            channel.close()
+
+    @property
+    def _journal(self) -> Path:
+        return self.folder / "journal.json"
+
+    def _held(self) -> world.World:
+        if self._world is None:
+            raise WorldLost("there is no world: call up first")
+        return self._world
+
+    def _let_go(self) -> None:
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
+        if self._world is not None:
+            self._world.forget()
+            self._world = None
+
+    def _perform(self, operations: Sequence[Operation]) -> None:
+        if operations:
+            self._held().channel.ask("perform", APPLY_PATIENCE, operations=msgspec.to_builtins(list(operations)))
+
+    def _tell_pulse(self, step: SetPulse) -> None:
+        listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]
+        beats = [{**msgspec.to_builtins(h), "namespace": names.namespace(h.source)} for h in step.heartbeats]
+        settings = {
+            "world": self._held().id,
+            "interval": self.heartbeat_interval,
+            "listeners": listeners,
+            "heartbeats": beats,
+        }
+        self._ask_pulse("set", settings=settings)
+
+    def _ask_pulse(self, op: str, **said: Any) -> dict[str, Any]:
+        """Ask the pulse, which may just be starting; raises WorldLost when it stays silent."""
+        self._held()
+        deadline = time.monotonic() + PULSE_PATIENCE
+        while True:
+            try:
+                if self._pulse is None:
+                    self._pulse = Channel(self.folder, PULSE)
+                return self._pulse.ask(op, PULSE_PATIENCE, **said)
+            except Refused:
+                raise
+            except HideawayError:
+                if self._pulse is not None:
+                    self._pulse.close()
+                    self._pulse = None
+                if time.monotonic() > deadline or not self.alive():
+                    raise
+            time.sleep(0.02)
+
+
+def _namespace(fabric: Fabric, host: str) -> str:
+    """The network namespace of a host by id or name. Raises NotFound."""
+    found = fabric.host(host)
+    if found is not None:
+        return names.namespace(found.id)
+    with contextlib.suppress(KeyError):
+        return {EDGE_HOST: names.EDGE_NAMESPACE, WORLD_HOST: names.SWITCH}[host]
+    raise NotFound("host", host)

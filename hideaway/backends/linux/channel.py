@@ -1,0 +1,71 @@
+"""Asking the keeper and the pulse: JSON lines over a Unix socket in the state folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hideaway.backends.base import WorldLost
+from hideaway.base.errors import HideawayError
+
+
+class Refused(HideawayError):
+    """The other side understood and could not; the text says why."""
+
+
+class Channel:
+    """One connection. ask() may be called from several threads; they take turns."""
+
+    def __init__(self, folder: Path, name: str, timeout: float = 10):
+        """Raises WorldLost when nobody listens there."""
+        self._lock = threading.Lock()
+        self._number = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout)
+        try:
+            # A socket's path may have about 107 bytes; through the folder's descriptor any folder will do.
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                self._socket.connect(f"/proc/self/fd/{descriptor}/{name}")
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self._socket.close()
+            raise WorldLost(f"no world answers in {folder}: {error}") from error
+        self._reader = self._socket.makefile("rb")
+
+    def ask(self, op: str, timeout: float = 10, **said: Any) -> dict[str, Any]:
+        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for timeout s."""
+        with self._lock:
+            self._number += 1
+            request = msgspec.json.encode({"id": self._number, "op": op, **said}) + b"\n"
+            try:
+                self._socket.settimeout(timeout)
+                self._socket.sendall(request)
+                line = self._reader.readline()
+            except OSError as error:
+                self.close()
+                raise WorldLost(f"the world does not answer {op}: {error}") from error
+        if not line:
+            raise WorldLost(f"the world ended during {op}")
+        answer: dict[str, Any] = msgspec.json.decode(line)
+        if answer.get("error"):
+            raise Refused(f"{op}: {answer['error']}")
+        return answer
+
+    def peer(self) -> int:
+        """The process that listens, by this machine's process ids."""
+        size = struct.calcsize("3i")
+        pid, _uid, _gid = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        return int(pid)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.close()

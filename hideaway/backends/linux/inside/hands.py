@@ -1,0 +1,165 @@
+"""What the keeper does to the kernel on the server's word: a list of operations, one after the other.
+
+The operations are those of operations.py, as JSON. The first that fails ends the list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from . import namespaces, sweep
+
+DOOMED = "4711"
+"""The link group in which links are put to be deleted all at once (one by one each waits for the kernel: 20 ms)."""
+
+
+class HandsFailed(Exception):
+    """An operation failed; the text names it and what was said."""
+
+
+def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Carry out the operations. Raises HandsFailed. Answers how many connections were cut and how long each took."""
+    cut, taken = 0, []
+    for order in orders:
+        began = time.monotonic()
+        try:
+            cut += _ABLE[order["do"]](order) or 0
+        except (OSError, subprocess.SubprocessError) as error:
+            raise HandsFailed(f"{order['do']} {order.get('namespace', '')}: {error}") from error
+        taken.append([order["do"], order.get("namespace", ""), round(time.monotonic() - began, 4)])
+    return {"cut": cut, "taken": taken}
+
+
+def run(argv: Sequence[str], stdin: str | None, namespace: str, timeout: float) -> dict[str, Any]:
+    """Run a program in a namespace to its end: its words and status (124 after timeout seconds, 127: no program)."""
+    with namespaces.inside(namespace):
+        try:
+            done = subprocess.run(
+                argv,
+                input=None if stdin is None else stdin.encode(),
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError:
+            return {"status": 127, "stdout": "", "stderr": f"no such program: {argv[0]}"}
+        except subprocess.TimeoutExpired:
+            return {"status": 124, "stdout": "", "stderr": f"not done after {timeout} s"}
+    said = {name: text.decode(errors="replace") for name, text in (("stdout", done.stdout), ("stderr", done.stderr))}
+    return {"status": done.returncode, **said}
+
+
+def _checked(argv: Sequence[str], stdin: str, namespace: str) -> None:
+    done = run(argv, stdin, namespace, 120)
+    if done["status"] != 0:
+        said = (done["stderr"] or done["stdout"]).strip()
+        raise HandsFailed(f"{shlex.join(argv)} in {namespace or 'the world'}: {said}{_line(said, stdin)}")
+
+
+def _line(said: str, stdin: str) -> str:
+    """The line of the batch that `ip` complains of."""
+    found = re.search(r"Command failed -:(\d+)", said)
+    lines = stdin.splitlines()
+    return f" in: {lines[int(found[1]) - 1]}" if found and int(found[1]) <= len(lines) else ""
+
+
+def _ip(order: dict[str, Any]) -> None:
+    _checked(["ip", "-batch", "-"], "\n".join(order["lines"]) + "\n", order["namespace"])
+
+
+def _nft(order: dict[str, Any]) -> None:
+    _checked(["nft", "-f", "-"], order["text"], order["namespace"])
+
+
+def _sysctl(order: dict[str, Any]) -> None:
+    with namespaces.inside(order["namespace"]):
+        _write(order["sysctls"])
+
+
+def _write(sysctls: dict[str, str]) -> None:
+    for name, value in sysctls.items():
+        with open(os.path.join("/proc/sys", name), "w") as file:
+            file.write(value)
+
+
+def _appear(order: dict[str, Any]) -> None:
+    for name in order["namespaces"]:
+        if not namespaces.exists(name):
+            namespaces.remove(name)
+            namespaces.create(name)
+        with namespaces.inside(name):
+            _write(order["sysctls"])
+
+
+def _vanish(order: dict[str, Any]) -> None:
+    there = set()
+    for name in order["namespaces"]:
+        try:
+            there.add(namespaces.identity(name))
+        except FileNotFoundError:
+            continue
+    _end_processes(there)
+    for name in order["namespaces"]:
+        namespaces.remove(name)
+
+
+def _end_processes(identities: set[tuple[int, int]]) -> None:
+    """Kill what runs in these namespaces, until nothing does (what is killed may just have forked)."""
+    for _ in range(100):
+        found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _network_of(pid) in identities]
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+    raise HandsFailed(f"processes {found} do not end")
+
+
+def _network_of(pid: int) -> tuple[int, int]:
+    try:
+        return namespaces.identity_of(f"/proc/{pid}/ns/net")
+    except OSError:  # it is gone, or a zombie
+        return (-1, -1)
+
+
+def _unlink(order: dict[str, Any]) -> None:
+    with namespaces.inside(order["namespace"]):
+        there = [name for _index, name in socket.if_nameindex()]
+    names, prefixes = set(order["names"]), tuple(order["prefixes"])
+    lines = [f"link set dev {n} group {DOOMED}" for n in there if n in names or (prefixes and n.startswith(prefixes))]
+    if lines:
+        _ip({"namespace": order["namespace"], "lines": [*lines, f"link delete group {DOOMED}"]})
+
+
+def _sweep_edge(order: dict[str, Any]) -> int:
+    with namespaces.inside(order["namespace"]):
+        return sweep.edge(order)
+
+
+def _sweep_gateway(order: dict[str, Any]) -> int:
+    with namespaces.inside(order["namespace"]):
+        return sweep.gateway(order)
+
+
+_ABLE: dict[str, Any] = {
+    "ip": _ip,
+    "nft": _nft,
+    "sysctl": _sysctl,
+    "appear": _appear,
+    "vanish": _vanish,
+    "unlink": _unlink,
+    "sweepedge": _sweep_edge,
+    "sweepgateway": _sweep_gateway,
+}

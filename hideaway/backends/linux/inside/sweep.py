@@ -1,0 +1,193 @@
+"""What is revoked is cut: tracked connections that a filter or a gateway now refuses are deleted, by netlink.
+
+A connection is judged by its first packet, as the rules judged it. Replies need no verdict of their own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+NETLINK_NETFILTER = 12
+CT_NEW, CT_GET, CT_DELETE = 0x100, 0x101, 0x102
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
+TUPLE_ORIGINAL, TUPLE_REPLY = 1, 2
+PROTOCOLS = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
+TYPE_MASK = 0x3FFF  # without the flags for nested and network order
+
+
+class Flow(NamedTuple):
+    """One direction of a connection: addresses as text, protocol as the Fabric spells it ("" for others)."""
+
+    source: str
+    target: str
+    protocol: str
+    source_port: int
+    target_port: int
+
+
+class Connection(NamedTuple):
+    """What the kernel tracks: both directions, and the raw attribute that names it."""
+
+    family: int
+    first: Flow
+    reply: Flow
+    name: bytes
+
+
+def edge(order: dict[str, Any]) -> int:
+    """Cut what the edge's filters refuse, in the namespace that this process is in; how many were cut."""
+    owners: dict[str, str] = order["owners"]
+    judges = {key: _Judge(judge) for key, judge in order["judges"].items()}
+
+    def stays(connection: Connection) -> bool:
+        flow = connection.first
+        if flow.source not in owners or flow.target not in owners:
+            return False
+        sender, receiver = judges.get(owners[flow.source]), judges.get(owners[flow.target])
+        return (sender is None or sender.passes(flow, False)) and (receiver is None or receiver.passes(flow, True))
+
+    return _cut(connection for connection in _connections() if not stays(connection))
+
+
+def gateway(order: dict[str, Any]) -> int:
+    """Cut what a gateway no longer lets through; how many were cut."""
+    own = set(order["own"])
+    refused = [ipaddress.ip_interface(text).network for text in order["refused"]]
+    allowed = {
+        (protocol, each["public_port"]): (each["private_address"], each["private_port"])
+        for each in order["translations"]
+        for protocol in each["protocols"]
+    }
+
+    def stays(connection: Connection) -> bool:
+        first, reply = connection.first, connection.reply
+        if reply.source != first.target or reply.source_port != first.target_port:  # translated on its way in
+            return allowed.get((first.protocol, first.target_port)) == (reply.source, reply.source_port)
+        if reply.target != first.source:  # leaves with another's address
+            address = ipaddress.ip_address(first.source)
+            return order["open"] and reply.target in own and not any(address in network for network in refused)
+        return first.source in own or first.target in own  # the gateway's own
+
+    return _cut(connection for connection in _connections() if connection.family == 4 and not stays(connection))
+
+
+class _Judge:
+    """A filter as the rules have it: the first rule that matches, else the policy."""
+
+    def __init__(self, judge: dict[str, Any]):
+        self.policy = {True: judge["inbound"], False: judge["outbound"]}
+        self.rules = [(rule, ipaddress.ip_network(rule["network"], strict=False)) for rule in judge["rules"]]
+
+    def passes(self, flow: Flow, inbound: bool) -> bool:
+        other = ipaddress.ip_address(flow.source if inbound else flow.target)
+        for rule, network in self.rules:
+            if rule["inbound"] == inbound and other in network and _concerns(rule, flow):
+                return bool(rule["accept"])
+        return bool(self.policy[inbound])
+
+
+def _concerns(rule: dict[str, Any], flow: Flow) -> bool:
+    if rule["protocol"] not in ("any", flow.protocol):
+        return False
+    if not rule["ported"]:
+        return True
+    return flow.protocol in ("tcp", "udp") and rule["low"] <= flow.target_port <= rule["high"]
+
+
+def _connections() -> list[Connection]:
+    """Everything that is tracked in this network namespace."""
+    with _netlink() as channel:
+        channel.send(_message(CT_GET, REQUEST | DUMP, 0, b""))
+        return [
+            found
+            for kind, body in _answers(channel)
+            if kind == CT_NEW
+            for found in [_decoded(body)]
+            if found is not None
+        ]
+
+
+def _cut(connections: Iterator[Connection]) -> int:
+    count = 0
+    with _netlink() as channel:
+        for connection in list(connections):
+            family = socket.AF_INET if connection.family == 4 else socket.AF_INET6
+            channel.send(
+                _message(CT_DELETE, REQUEST | ACK, family, _attribute(0x8000 | TUPLE_ORIGINAL, connection.name))
+            )
+            try:
+                list(_answers(channel))
+                count += 1
+            except FileNotFoundError:  # it ended by itself
+                pass
+    return count
+
+
+def _netlink() -> socket.socket:
+    channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+    channel.settimeout(10)
+    channel.bind((0, 0))
+    return channel
+
+
+def _message(kind: int, flags: int, family: int, attributes: bytes) -> bytes:
+    body = struct.pack("=BBH", family, 0, 0) + attributes
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def _answers(channel: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Messages until the kernel says that it is done. Raises OSError on an error that it reports."""
+    while True:
+        data = channel.recv(1 << 18)
+        while len(data) >= 16:
+            length, kind, _flags, _sequence, _port = struct.unpack_from("=IHHII", data)
+            body, data = data[16:length], data[(length + 3) & ~3 :]
+            if kind == NLMSG_DONE:
+                return
+            if kind == NLMSG_ERROR:
+                (number,) = struct.unpack_from("=i", body)
+                if number:
+                    raise OSError(-number, os.strerror(-number))
+                return
+            yield kind, body[4:]
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        found[kind & TYPE_MASK] = data[4:length]
+        data = data[max(4, (length + 3) & ~3) :]
+    return found
+
+
+def _decoded(body: bytes) -> Connection | None:
+    attributes = _attributes(body)
+    if TUPLE_ORIGINAL not in attributes or TUPLE_REPLY not in attributes:
+        return None
+    first, reply = _flow(attributes[TUPLE_ORIGINAL]), _flow(attributes[TUPLE_REPLY])
+    return Connection(6 if ":" in first.source else 4, first, reply, attributes[TUPLE_ORIGINAL])
+
+
+def _flow(data: bytes) -> Flow:
+    parts = _attributes(data)
+    addresses, protocol = _attributes(parts.get(1, b"")), _attributes(parts.get(2, b""))
+    source, target = (addresses.get(v4) or addresses.get(v4 + 2) or b"\0\0\0\0" for v4 in (1, 2))
+    source_port, target_port = (struct.unpack("!H", protocol[key])[0] if key in protocol else 0 for key in (2, 3))
+    return Flow(
+        str(ipaddress.ip_address(source)),
+        str(ipaddress.ip_address(target)),
+        PROTOCOLS.get(protocol.get(1, b"\0")[0], ""),
+        source_port,
+        target_port,
+    )

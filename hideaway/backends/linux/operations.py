@@ -1,0 +1,103 @@
+"""What the world's hands can do (inside/hands.py), as values. `namespace` is one under /run/netns, "" the world's own."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """One call of the hands. Encoded as JSON, with the class's name in lower case under `do`."""
+
+
+class Unlink(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Delete the links with these names and those whose names begin so. What is not there is no error."""
+
+    namespace: str
+    names: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+class Vanish(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """End namespaces and every process in them. What is not there is no error."""
+
+    namespaces: tuple[str, ...]
+
+
+class Appear(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Make namespaces, where they are not there yet, and set their sysctls (path under /proc/sys -> value)."""
+
+    namespaces: tuple[str, ...]
+    sysctls: dict[str, str]
+
+
+class Sysctl(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    namespace: str
+    sysctls: dict[str, str]
+
+
+class Ip(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """One `ip -batch`."""
+
+    namespace: str
+    lines: tuple[str, ...]
+
+
+class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """One `nft -f`: all of it or nothing."""
+
+    namespace: str
+    text: str
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of a filter as the sweep needs it. high is 65535 and low 0 where the rule names no ports."""
+
+    accept: bool
+    inbound: bool
+    protocol: str
+    network: str
+    low: int = 0
+    high: int = 65535
+    ported: bool = False
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter as the sweep needs it: first match, else what the policy for the direction says."""
+
+    inbound: bool
+    outbound: bool
+    rules: tuple[Judged, ...]
+
+
+class SweepEdge(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Cut the connections across the edge that its filters refuse. owners: address -> filter's id, "" for none.
+
+    A connection is judged by its first packet; one of an address that nobody owns is cut.
+    """
+
+    namespace: str
+    owners: dict[str, str]
+    judges: dict[str, Judge]
+
+
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    protocols: tuple[str, ...]
+    public_port: int
+    private_address: str
+    private_port: int
+
+
+class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Cut the connections through a gateway that it no longer allows.
+
+    own: its public addresses; refused: the networks (CIDR) whose traffic may not leave; open: whether any may.
+    """
+
+    namespace: str
+    own: tuple[str, ...]
+    translations: tuple[Translation, ...]
+    refused: tuple[str, ...]
+    open: bool
+
+
+AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Nft | SweepEdge | SweepGateway

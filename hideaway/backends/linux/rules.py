@@ -1,0 +1,329 @@
+"""Filters, gateways and routers as nft text, and as what the sweep of established connections needs. Pure.
+
+A table is replaced as a whole in one transaction, so no packet meets half of it; docs/semantics.md is the law here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from hideaway.backends.linux import names
+from hideaway.backends.linux.operations import Judge, Judged, SweepEdge, SweepGateway, Translation
+from hideaway.fabric.model import (
+    EDGE_V4,
+    EDGE_V6,
+    INTERNET_V4,
+    INTERNET_V6,
+    Action,
+    Direction,
+    Filter,
+    Forward,
+    Gateway,
+    Port,
+    Protocol,
+    Router,
+    RouterRule,
+    Rule,
+)
+from hideaway.plan.steps import PublicPort, SetEdge, SetRules
+
+REFUSED = Filter(id="", stateful=True, inbound=Action.DROP, outbound=Action.DROP)
+"""What stands for a filter that a port names and that is not there: nothing passes."""
+ECHO = ("icmp type echo-request accept", "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept")
+
+
+def edge(step: SetEdge) -> str:
+    """The edge's table. A packet passes the filter of the port that it comes from, then that of the one it goes to."""
+    filters = _filters(step)
+    return _table(
+        "edge",
+        _collection("set owned4", "ifname . ipv4_addr", _owned(step.ports, v6=False)),
+        _collection("set owned6", "ifname . ipv6_addr", _owned(step.ports, v6=True)),
+        *(_chain(names.chain("out", f.id), _outbound(f)) for f in filters),
+        *(_chain(names.chain("in", f.id), _inbound(f)) for f in filters),
+        _collection("map outbound", "ifname : verdict", _verdicts(step.ports, "out", "jump")),
+        _collection("map inbound", "ifname : verdict", _verdicts(step.ports, "in", "goto")),
+        _chain("guard", _guard()),
+        _chain("forward", _edge_forward()),
+        _chain("input", _input("ct state established,related accept")),
+    )
+
+
+def _filters(step: SetEdge) -> list[Filter]:
+    found = {f.id: f for f in step.filters}
+    missing = {p.filter for p in step.ports if p.filter} - found.keys()
+    return [*step.filters, *(_named(REFUSED, name) for name in sorted(missing))]
+
+
+def _named(filter_: Filter, name: str) -> Filter:
+    return Filter(id=name, stateful=filter_.stateful, inbound=filter_.inbound, outbound=filter_.outbound)
+
+
+def _owned(ports: Iterable[PublicPort], v6: bool) -> list[str]:
+    return [f'"{names.edge_link(p.host, p.port)}" . {_bare(a)}' for p in ports for a in p.addresses if (":" in a) is v6]
+
+
+def _verdicts(ports: Iterable[PublicPort], direction: str, manner: str) -> list[str]:
+    """Every port is in the inbound map: what is not, such as a port just made, gets nothing."""
+    found = []
+    for port in ports:
+        link = names.edge_link(port.host, port.port)
+        if port.filter:
+            found.append(f'"{link}" : {manner} {names.chain(direction, port.filter)}')
+        elif direction == "in":
+            found.append(f'"{link}" : accept')
+    return found
+
+
+def _guard() -> Iterator[str]:
+    """Before connections are tracked: only an address's owner sends from it."""
+    yield "type filter hook prerouting priority raw; policy accept;"
+    yield 'iifname "lo" accept'
+    yield "iifname . ip saddr != @owned4 drop"
+    yield "ip6 saddr fe80::/10 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+    yield "iifname . ip6 saddr != @owned6 drop"
+
+
+def _edge_forward() -> Iterator[str]:
+    yield "type filter hook forward priority filter; policy drop;"
+    yield f"ip daddr != {INTERNET_V4} drop"
+    yield f"ip6 daddr != {INTERNET_V6} drop"
+    yield "iifname vmap @outbound"
+    yield "oifname vmap @inbound"
+
+
+def _input(*more: str) -> Iterator[str]:
+    yield "type filter hook input priority filter; policy drop;"
+    yield 'iifname "lo" accept'
+    yield from more
+    yield from ECHO
+
+
+def _outbound(filter_: Filter) -> Iterator[str]:
+    """Jumped to; it returns what may pass, which then meets the other side's inbound filter."""
+    if filter_.stateful:
+        yield "ct state established,related return"
+        yield "ct state invalid drop"
+    for rule in filter_.rules:
+        if rule.direction == Direction.OUTBOUND:
+            yield f"{_match(rule, 'daddr')} {'return' if rule.action == Action.ACCEPT else 'drop'}"
+    if filter_.outbound == Action.DROP:
+        yield "drop"
+
+
+def _inbound(filter_: Filter) -> Iterator[str]:
+    if filter_.stateful:
+        yield "ct state established,related accept"
+        yield "ct state invalid drop"
+    for rule in filter_.rules:
+        if rule.direction == Direction.INBOUND:
+            yield f"{_match(rule, 'saddr')} {rule.action.value}"
+    yield filter_.inbound.value
+
+
+def _match(rule: Rule, side: str) -> str:
+    return " ".join((_network(rule.network, side), *_protocol(rule.protocol, rule.ports, _is_v6(rule.network))))
+
+
+def _network(network: str, side: str) -> str:
+    """A CIDR as a match. All of a family is a match on the family: a rule for 0.0.0.0/0 says nothing of IPv6."""
+    if ipaddress.ip_network(network, strict=False).prefixlen == 0:
+        return "meta nfproto ipv6" if _is_v6(network) else "meta nfproto ipv4"
+    return f"{'ip6' if _is_v6(network) else 'ip'} {side} {network}"
+
+
+def _protocol(protocol: Protocol, ports: tuple[int, int] | None, v6: bool) -> Iterator[str]:
+    if protocol == Protocol.ICMP:
+        yield f"meta l4proto {'icmpv6' if v6 else 'icmp'}"
+    elif protocol != Protocol.ANY:
+        yield f"meta l4proto {protocol.value}"
+    elif ports is not None:
+        yield "meta l4proto { tcp, udp }"
+    if ports is not None and protocol != Protocol.ICMP:
+        yield f"th dport {_range(ports)}"
+
+
+def _range(ports: tuple[int, int]) -> str:
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+
+
+def host(step: SetRules) -> str:
+    """A host's own tables: the gateway's and the router's; the one that it is not is taken away."""
+    return _gateway_table(step) + _router_table(step)
+
+
+def _gateway_table(step: SetRules) -> str:
+    gateway, outside = step.gateway, _outside(step)
+    if gateway is None or outside is None:
+        return _no_table("gateway") if gateway is None else _table("gateway", _chain("forward", _nothing()))
+    masqueraded = [p.name for p in step.ports if p.id in gateway.masquerade]
+    inside = [p.name for p in step.ports if p.id != outside.id]
+    return _table(
+        "gateway",
+        _chain("prerouting", _destinations(gateway, outside)),
+        _chain("postrouting", _sources(outside)),
+        _chain("forward", _gateway_forward(outside, masqueraded, inside)),
+        _chain("input", _input("ct state established,related accept", *_listeners(step))),
+    )
+
+
+def _outside(step: SetRules) -> Port | None:
+    return next((p for p in step.ports if step.gateway and p.id == step.gateway.outside), None)
+
+
+def _nothing() -> Iterator[str]:
+    yield "type filter hook forward priority filter; policy drop;"
+
+
+def _destinations(gateway: Gateway, outside: Port) -> Iterator[str]:
+    yield "type nat hook prerouting priority dstnat; policy accept;"
+    for forward in gateway.forwards:
+        for address in _v4(outside):
+            protocol = "{ tcp, udp }" if forward.protocol == Protocol.ANY else forward.protocol.value
+            match = (
+                f'iifname "{outside.name}" ip daddr {address} meta l4proto {protocol} th dport {forward.public_port}'
+            )
+            yield f"{match} dnat ip to {forward.private_address}:{forward.private_port}"
+
+
+def _sources(outside: Port) -> Iterator[str]:
+    """Forwarded traffic leaves with the gateway's own address; what the forward chain refused never comes here."""
+    yield "type nat hook postrouting priority srcnat; policy accept;"
+    own = _v4(outside)
+    for address in own[:1]:
+        yield f'oifname "{outside.name}" ip saddr != {address} snat ip to {address}'
+
+
+def _gateway_forward(outside: Port, masqueraded: list[str], inside: list[str]) -> Iterator[str]:
+    """The default is drop: a static route through the gateway's public address reaches nobody."""
+    yield from _nothing()
+    yield "ct state established,related accept"
+    if masqueraded:
+        yield f'meta nfproto ipv4 iifname {_any(masqueraded)} oifname "{outside.name}" ct state new accept'
+    if inside:
+        yield f'meta nfproto ipv4 iifname "{outside.name}" oifname {_any(inside)} ct state new ct status dnat accept'
+
+
+def _listeners(step: SetRules) -> Iterator[str]:
+    if step.listeners:
+        yield f"tcp dport {{ {', '.join(str(each.port) for each in step.listeners)} }} accept"
+
+
+def _router_table(step: SetRules) -> str:
+    if step.router is None:
+        return _no_table("router")
+    return _table(
+        "router",
+        _chain("forward", _router_forward(step.router)),
+        _chain("input", _input("ct state established,related accept", *_listeners(step))),
+    )
+
+
+def _router_forward(router: Router) -> Iterator[str]:
+    yield "type filter hook forward priority filter; policy drop;"
+    for rule in router.rules:
+        yield f"{_router_match(rule)} {rule.action.value}"
+    yield f"meta nfproto ipv4 {router.default_v4.value}"
+    yield f"meta nfproto ipv6 {router.default_v6.value}"
+
+
+def _router_match(rule: RouterRule) -> str:
+    parts = [_network(rule.source, "saddr"), _network(rule.destination, "daddr")]
+    parts += _protocol(rule.protocol, rule.destination_ports, _is_v6(rule.source))
+    if rule.source_ports is not None and rule.protocol != Protocol.ICMP:
+        if rule.protocol == Protocol.ANY and rule.destination_ports is None:
+            parts.append("meta l4proto { tcp, udp }")
+        parts.append(f"th sport {_range(rule.source_ports)}")
+    return " ".join(parts)
+
+
+def edge_sweep(step: SetEdge) -> SweepEdge:
+    """What the edge's filters refuse of the connections that were established before."""
+    return SweepEdge(
+        namespace=names.EDGE_NAMESPACE,
+        owners={EDGE_V4: "", EDGE_V6: "", **{_bare(a): p.filter for p in step.ports for a in p.addresses}},
+        judges={f.id: _judge(f) for f in _filters(step)},
+    )
+
+
+def _judge(filter_: Filter) -> Judge:
+    return Judge(
+        inbound=filter_.inbound == Action.ACCEPT,
+        outbound=filter_.outbound == Action.ACCEPT,
+        rules=tuple(map(_judged, filter_.rules)),
+    )
+
+
+def _judged(rule: Rule) -> Judged:
+    ported = rule.ports is not None and rule.protocol != Protocol.ICMP
+    low, high = rule.ports if rule.ports is not None and ported else (0, 65535)
+    return Judged(
+        accept=rule.action == Action.ACCEPT,
+        inbound=rule.direction == Direction.INBOUND,
+        protocol=rule.protocol.value,
+        network=rule.network,
+        low=low,
+        high=high,
+        ported=ported,
+    )
+
+
+def gateway_sweep(step: SetRules) -> SweepGateway:
+    """What a gateway refuses of the connections that were established before."""
+    gateway, outside = step.gateway or Gateway(outside=""), _outside(step)
+    closed = [p for p in step.ports if p is not outside and p.id not in gateway.masquerade]
+    return SweepGateway(
+        namespace=names.namespace(step.host),
+        own=tuple(_v4(outside)) if outside else (),
+        translations=tuple(map(_translation, gateway.forwards)),
+        refused=(*(a for p in closed for a in p.addresses), *step.gone),
+        open=bool(gateway.masquerade),
+    )
+
+
+def _translation(forward: Forward) -> Translation:
+    both = forward.protocol == Protocol.ANY
+    return Translation(
+        protocols=("tcp", "udp") if both else (forward.protocol.value,),
+        public_port=forward.public_port,
+        private_address=forward.private_address,
+        private_port=forward.private_port,
+    )
+
+
+def _table(name: str, *parts: str) -> str:
+    body = "\n".join(part for part in parts if part)
+    return f"{_no_table(name)}table inet {name} {{\n{body}\n}}\n"
+
+
+def _no_table(name: str) -> str:
+    """Named first, so that it can be deleted whether it is there or not."""
+    return f"table inet {name}\ndelete table inet {name}\n"
+
+
+def _chain(name: str, lines: Iterable[str]) -> str:
+    body = "".join(f"  {line}\n" for line in lines)
+    return f" chain {name} {{\n{body} }}"
+
+
+def _collection(name: str, type_: str, elements: list[str]) -> str:
+    kept = "".join(f"\n   {element}," for element in sorted(elements))
+    said = f"  elements = {{{kept}\n  }}\n" if kept else ""
+    return f" {name} {{\n  type {type_}\n{said} }}"
+
+
+def _any(values: Iterable[str]) -> str:
+    return "{ " + ", ".join(f'"{value}"' for value in sorted(values)) + " }"
+
+
+def _v4(port: Port) -> list[str]:
+    return [_bare(a) for a in port.addresses if ":" not in a]
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
+
+
+def _is_v6(network: str) -> bool:
+    return ":" in network

@@ -1,0 +1,228 @@
+"""Steps as operations: the `ip` lines and, with rules.py, the nft text. Pure.
+
+Steps of one kind are programmed together, one `ip -batch` a namespace (200 hosts in a second or two that way).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from hideaway.backends.linux import names, rules
+from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Sysctl, Unlink, Vanish
+from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, Port
+from hideaway.plan.steps import (
+    AddHost,
+    AddPort,
+    AddSegment,
+    RemoveHost,
+    RemovePort,
+    RemoveSegment,
+    SetEdge,
+    SetRoutes,
+    SetRules,
+    Step,
+    Way,
+)
+
+S = TypeVar("S", bound=Step)
+
+QUEUES = "numtxqueues 1 numrxqueues 1"
+"""veth makes one queue a processor otherwise."""
+BASE_METRIC = 100
+
+SYSCTLS = {
+    # Written before any interface is there: interfaces take `default` over.
+    **{
+        f"net/ipv4/conf/{scope}/{name}": value
+        for scope in ("all", "default")
+        for name, value in {
+            "rp_filter": "0",  # the edge refuses spoofed sources; a node may well answer on another port than asked on
+            "accept_redirects": "0",
+            "send_redirects": "0",
+            "arp_notify": "1",  # who takes an address over is known at once
+        }.items()
+    },
+    **{
+        f"net/ipv6/conf/{scope}/{name}": value
+        for scope in ("all", "default")
+        for name, value in {
+            "disable_ipv6": "0",
+            "accept_ra": "0",
+            "accept_dad": "0",  # an address serves at once
+            "accept_redirects": "0",
+            "ndisc_notify": "1",
+        }.items()
+    },
+}
+FORWARD_V4 = {"net/ipv4/ip_forward": "1"}
+FORWARD_V6 = {"net/ipv6/conf/all/forwarding": "1"}
+NOTHING_REVIVES = {"net/netfilter/nf_conntrack_tcp_loose": "0"}
+"""A TCP connection that was cut is not picked up again from the middle. There once a rule that looks at state is."""
+
+
+def base() -> Iterator[Operation]:
+    """An empty world: the edge with its own addresses, and the namespace of the bridges. May be repeated."""
+    edge = names.EDGE_NAMESPACE
+    switch = {f"net/ipv6/conf/{scope}/disable_ipv6": "1" for scope in ("all", "default")}
+    yield Sysctl(namespace=names.SWITCH, sysctls=switch)  # bridges carry packets and have no address of their own
+    # Forwarding first: it resets what depends on it.
+    yield Appear(
+        namespaces=(edge,), sysctls={**FORWARD_V4, **FORWARD_V6, **SYSCTLS, "net/ipv4/conf/default/proxy_arp": "1"}
+    )
+    lines = (
+        "link set lo up",
+        f"address replace {EDGE_V4}/32 dev lo",
+        f"address replace {EDGE_V6}/128 dev lo nodad",
+        # Silence for what nobody has, rather than an "unreachable" that tells where the cloud ends.
+        "route replace blackhole 0.0.0.0/0",
+        "route replace blackhole ::/0",
+    )
+    yield Ip(namespace=edge, lines=lines)
+    yield from _edge(SetEdge())
+
+
+def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
+    """The operations of these steps, which are in `plan`'s order. SetPulse is not for the kernel and left out."""
+    return (
+        *_removals(steps),
+        *_segments(_of(AddSegment, steps)),
+        *_namespaces(_of(AddHost, steps)),
+        *(op for step in _of(SetRules, steps) for op in _rules(step)),
+        *_links(_of(AddPort, steps)),
+        *_hosts(steps),
+        *(op for step in _of(SetEdge, steps) for op in _edge(step)),
+    )
+
+
+def _of(kind: type[S], steps: Sequence[Step]) -> list[S]:
+    return [step for step in steps if isinstance(step, kind)]
+
+
+def _removals(steps: Sequence[Step]) -> Iterator[Operation]:
+    ports, hosts = _of(RemovePort, steps), [s.host for s in _of(RemoveHost, steps)]
+    at_edge = tuple(names.edge_link(s.host, s.port.id) for s in ports if s.port.link == EDGE)
+    at_switch = tuple(names.switch_link(s.host, s.port.id) for s in ports if s.port.link != EDGE)
+    bridges = tuple(names.bridge(s.segment) for s in _of(RemoveSegment, steps))
+    # Links by name, since the kernel ends those of a dead namespace only some time later.
+    if at_edge or hosts:
+        yield Unlink(namespace=names.EDGE_NAMESPACE, names=at_edge, prefixes=tuple(map(names.edge_links, hosts)))
+    if at_switch or hosts or bridges:
+        prefixes = tuple(map(names.switch_links, hosts))
+        yield Unlink(namespace=names.SWITCH, names=at_switch + bridges, prefixes=prefixes)
+    if hosts:
+        yield Vanish(namespaces=tuple(map(names.namespace, hosts)))
+
+
+def _segments(steps: Sequence[AddSegment]) -> Iterator[Operation]:
+    options = "forward_delay 0 stp_state 0 mcast_snooping 0 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0"
+    lines = []
+    for step in steps:
+        bridge = names.bridge(step.segment)
+        lines.append(f"link add {bridge} address {names.bridge_mac(step.segment)} type bridge {options}")
+        lines.append(f"link set {bridge} up")
+    if lines:
+        yield Ip(namespace=names.SWITCH, lines=tuple(lines))
+
+
+def _namespaces(steps: Sequence[AddHost]) -> Iterator[Operation]:
+    alike: dict[tuple[bool, bool], list[str]] = defaultdict(list)
+    for step in steps:
+        alike[step.forward_v4, step.forward_v6].append(names.namespace(step.host))
+    for (forward_v4, forward_v6), namespaces in sorted(alike.items()):
+        forwarding = {**(FORWARD_V4 if forward_v4 else {}), **(FORWARD_V6 if forward_v6 else {})}
+        yield Appear(namespaces=tuple(namespaces), sysctls={**forwarding, **SYSCTLS})
+
+
+def _rules(step: SetRules) -> Iterator[Operation]:
+    namespace = names.namespace(step.host)
+    yield Nft(namespace=namespace, text=rules.host(step))
+    if step.gateway is not None:
+        yield Sysctl(namespace=namespace, sysctls=NOTHING_REVIVES)
+        yield rules.gateway_sweep(step)
+
+
+def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
+    edge = tuple(line for s in steps if s.port.link == EDGE for line in _edge_end(s.host, s.port))
+    switch = tuple(line for s in steps if s.port.link != EDGE for line in _switch_end(s.host, s.port))
+    if edge:
+        yield Ip(namespace=names.EDGE_NAMESPACE, lines=edge)
+    if switch:
+        yield Ip(namespace=names.SWITCH, lines=switch)
+
+
+def _edge_end(host: str, port: Port) -> Iterator[str]:
+    link, mac = names.edge_link(host, port.id), names.port_mac(port)
+    peer = f"name {port.name} netns {names.namespace(host)} address {mac} {QUEUES}"
+    yield f"link add {link} address {names.edge_mac(port.id)} {QUEUES} type veth peer {peer}"
+    yield f"link set {link} up"
+    for address in port.addresses:
+        source = "" if ":" in address else f" src {EDGE_V4}"
+        yield f"route add {address} dev {link}{source}"
+        yield f"neighbour add {_bare(address)} lladdr {mac} dev {link} nud permanent"
+
+
+def _switch_end(host: str, port: Port) -> Iterator[str]:
+    link = names.switch_link(host, port.id)
+    peer = f"name {port.name} netns {names.namespace(host)} address {names.port_mac(port)} {QUEUES}"
+    yield f"link add {link} {QUEUES} type veth peer {peer}"
+    yield f"link set {link} master {names.bridge(port.link)} up"
+
+
+def _hosts(steps: Sequence[Step]) -> Iterator[Operation]:
+    """What is said inside hosts, one batch a host."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    for step in steps:
+        if isinstance(step, AddHost):
+            lines[step.host].append("link set lo up")
+        elif isinstance(step, AddPort):
+            lines[step.host] += _host_end(step.port)
+        elif isinstance(step, SetRoutes):
+            lines[step.host] += _routes(step)
+    for host, said in lines.items():
+        yield Ip(namespace=names.namespace(host), lines=tuple(said))
+
+
+def _host_end(port: Port) -> Iterator[str]:
+    for address in port.addresses:
+        yield f"address add {address} dev {port.name}{' nodad' if ':' in address else ''}"
+    yield f"link set {port.name} up"
+    if port.link == EDGE:
+        families = {":" in address for address in port.addresses}
+        for v6, hop, length in ((False, EDGE_V4, 32), (True, EDGE_V6, 128)):
+            if v6 in families:
+                yield f"route append {hop}/{length} dev {port.name}"
+                yield f"neighbour add {hop} lladdr {names.edge_mac(port.id)} dev {port.name} nud permanent"
+
+
+def _routes(step: SetRoutes) -> Iterator[str]:
+    """New ways before stale ones go, so that what stays reachable is so at every moment."""
+    if step.afresh:
+        yield "route flush root 0.0.0.0/0 proto static"
+        yield "route flush root ::/0 proto static"
+        for device in step.devices:
+            yield f"neighbour flush dev {device} nud permanent"
+    for neighbour in step.neighbours:
+        mac = names.mac(neighbour.port, neighbour.mac)
+        yield f"neighbour replace {neighbour.address} lladdr {mac} dev {neighbour.device} nud permanent"
+    for way in step.ways:
+        yield f"route replace {_way(way)} onlink proto static"
+    for way in step.stale_ways:
+        yield f"route delete {_way(way)} proto static"
+    for neighbour in step.stale_neighbours:
+        yield f"neighbour delete {neighbour.address} dev {neighbour.device}"
+
+
+def _way(way: Way) -> str:
+    return f"{way.destination} via {way.via} dev {way.device} metric {BASE_METRIC + way.rank}"
+
+
+def _edge(step: SetEdge) -> Iterator[Operation]:
+    yield Nft(namespace=names.EDGE_NAMESPACE, text=rules.edge(step))
+    yield Sysctl(namespace=names.EDGE_NAMESPACE, sysctls=NOTHING_REVIVES)
+    yield rules.edge_sweep(step)
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
