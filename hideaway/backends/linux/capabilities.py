@@ -59,7 +59,8 @@ SWITCHES = (
 
 TRIAL = """
 mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add trial &&
-ip link add t0 type veth peer name t1 netns trial && ip link add t2 type bridge && ip -n trial address add 2001:2::9/128 dev t1 nodad && nft -f - <<'END'
+ip link add t0 type veth peer name t1 netns trial &&
+ip link add t2 type bridge && ip -n trial address add 2001:2::9/128 dev t1 nodad && nft -f - <<'END'
 table inet trial {
  map m { type ifname : verdict; }
  chain c { type filter hook forward priority filter; policy drop; ct state established accept; iifname vmap @m; }

@@ -41,13 +41,13 @@ class Channel:
             raise WorldLost(f"no world answers in {folder}: {error}") from error
         self._reader = self._socket.makefile("rb")
 
-    def ask(self, op: str, timeout: float = 10, **said: Any) -> dict[str, Any]:
-        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for timeout s."""
+    def ask(self, op: str, patience: float = 10, /, **said: Any) -> dict[str, Any]:
+        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for patience s."""
         with self._lock:
             self._number += 1
             request = msgspec.json.encode({"id": self._number, "op": op, **said}) + b"\n"
             try:
-                self._socket.settimeout(timeout)
+                self._socket.settimeout(patience)
                 self._socket.sendall(request)
                 line = self._reader.readline()
             except OSError as error:

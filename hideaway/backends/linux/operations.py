@@ -1,4 +1,4 @@
-"""What the world's hands can do (inside/hands.py), as values. `namespace` is one under /run/netns, "" the world's own."""
+"""What the world's hands can do (inside/hands.py), as values. `namespace` is one of /run/netns, "" the world's own."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class World:
         """End the world; returns when its first process is gone, and so all of it."""
         descriptor = _pidfd(self.pid)
         with contextlib.suppress(HideawayError):
-            self.channel.ask("close", timeout=5)
+            self.channel.ask("close", 5)
         self.channel.close()
         _await_end(descriptor)
         if self._process is not None:

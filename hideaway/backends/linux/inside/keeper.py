@@ -257,7 +257,7 @@ class Keeper:
         )
 
     def serve(self, connection: Connection, request: dict[str, Any]) -> None:
-        """From now on this connection is the server's: the world lives as long as it, and linger. Answered when free."""
+        """From now on this connection is the server's, and the world lives as long as it. Answered once that is so."""
         self.waiting.append((connection, request.get("id")))
 
     def perform(self, connection: Connection, request: dict[str, Any]) -> None:
