@@ -39,7 +39,7 @@ PROGRAMS = (
     _Program("nft", "nftables", ("--version",), True),
     _Program("conntrack", "conntrack", ("--version",), False),
     _Program("setpriv", "util-linux", ("--version",), False),
-    _Program("busybox", "busybox", ("--help",), False),
+    _Program("busybox", "busybox-static", ("--help",), False),
     _Program("ping", "iputils-ping", ("-V",), False),
     _Program("dnsmasq", "dnsmasq-base", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
