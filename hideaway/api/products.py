@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hideaway.api import ipam, vpc, vpcgw
+from hideaway.api import ipam, k8s, vpc, vpcgw
 from hideaway.api.pipeline import Product
 
-PRODUCTS: tuple[Product, ...] = (ipam.PRODUCT, vpc.PRODUCT, vpcgw.PRODUCT)
+PRODUCTS: tuple[Product, ...] = (ipam.PRODUCT, k8s.PRODUCT, vpc.PRODUCT, vpcgw.PRODUCT)
