@@ -63,9 +63,9 @@ class Loop:
         self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
         store.listen(lambda _revision: self._wake.set())
 
-    def start(self) -> None:
-        """Take up the world and go on in a thread. Raises Unavailable when this machine can have no world."""
-        self._take_up()
+    def start(self, *, adopted: bool) -> None:
+        """Go on in a thread, with a backend that is up; adopted: its world was found, not made."""
+        self._taken_up(adopted)
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
@@ -81,8 +81,8 @@ class Loop:
         """Whether all that is wanted is there."""
         return self.health.revision == self.store.revision and not (self.health.awaited or self.health.error)
 
-    def _take_up(self) -> None:
-        self.health.adopted = self.backend.up()
+    def _taken_up(self, adopted: bool) -> None:
+        self.health.adopted = adopted
         self.health.worlds += 1
         self._since = time.monotonic()
 
@@ -104,7 +104,7 @@ class Loop:
     def step(self) -> None:
         """One pass. Raises what it failed with; the next one starts from the whole again."""
         if not self.backend.alive():
-            self._take_up()
+            self._taken_up(self.backend.up())
         revision, ledger, wanted = self._wanted()
         present = self.backend.present()
         steps = plan(wanted, present.fabric, present.suspects)

@@ -7,7 +7,9 @@ import contextlib
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 from granian.constants import Interfaces
@@ -84,11 +86,11 @@ def serve(options: Options, say: Say = print) -> int:
     with _state(options) as folder:
         store = Store(folder.path / "store.sqlite" if folder else None)
         try:
-            backend, why_not = _backend(options, folder)
+            backend, adopted, why_not = _backend(options, folder)
             running = Running(options, store, backend)
             try:
                 if running.loop is not None:
-                    running.loop.start()
+                    running.loop.start(adopted=adopted)
                 asyncio.run(_serve(options, running, folder, why_not, say))
             finally:
                 if running.loop is not None:
@@ -112,22 +114,21 @@ def _state(options: Options) -> Iterator[Folder | None]:
         folder.forget_server()
 
 
-def _backend(options: Options, folder: Folder | None) -> tuple[Backend | None, str]:
-    """The data plane that was asked for, already up; or None and why this machine has none."""
+def _backend(options: Options, folder: Folder | None) -> tuple[Backend | None, bool, str]:
+    """The data plane that was asked for, up, and whether its world was adopted; or None and why there is none."""
     if options.data_plane == DataPlane.NONE:
-        return None, "as asked"
+        return None, False, "as asked"
     try:
         from hideaway.backends.linux import LinuxBackend
-        from hideaway.backends.linux.world import runtime_folder
 
-        state = folder.path / "world" if folder else runtime_folder()
+        state = folder.path if folder else Path(tempfile.mkdtemp(prefix="hideaway-"))
         backend = LinuxBackend(state, linger=options.linger, heartbeat_interval=options.heartbeat_interval)
-        backend.up()
+        adopted = backend.up()
     except Unavailable as error:
         if options.data_plane == DataPlane.LINUX:
             raise
-        return None, str(error)
-    return backend, ""
+        return None, False, str(error)
+    return backend, adopted, ""
 
 
 async def _serve(options: Options, running: Running, folder: Folder | None, why_not: str, say: Say) -> None:
