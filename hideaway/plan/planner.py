@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import EDGE, Fabric
 from hideaway.plan import shapes
 from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
@@ -140,7 +140,7 @@ def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
 
 
 def _devices(shape: Shape) -> tuple[str, ...]:
-    return tuple(port.name for port in shape.ports)
+    return tuple(port.name for port in shape.ports if port.link != EDGE)
 
 
 def _stale_ways(old: list[Way], new: tuple[Way, ...]) -> tuple[Way, ...]:

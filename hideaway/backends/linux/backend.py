@@ -135,7 +135,12 @@ class LinuxBackend:
 
     def run(self, host: str, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> dict[str, Any]:
         """Run argv inside a host through the keeper, to its end: status, stdout, stderr."""
-        namespace = _namespace(self._present.fabric, host)
+        return self.run_in(_namespace(self._present.fabric, host), argv, stdin=stdin, timeout=timeout)
+
+    def run_in(
+        self, namespace: str, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 60
+    ) -> dict[str, Any]:
+        """The same in a network namespace of the world by its name, "" the world's own."""
         channel = Channel(self.folder, world.KEEPER)
         try:
             return channel.ask("run", timeout + 10, argv=list(argv), stdin=stdin, namespace=namespace, timeout=timeout)

@@ -42,7 +42,7 @@ class Channel:
         self._reader = self._socket.makefile("rb")
 
     def ask(self, op: str, patience: float = 10, /, **said: Any) -> dict[str, Any]:
-        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for patience s."""
+        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for so long."""
         with self._lock:
             self._number += 1
             request = msgspec.json.encode({"id": self._number, "op": op, **said}) + b"\n"

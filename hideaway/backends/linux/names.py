@@ -67,6 +67,11 @@ def edge_mac(port_id: str) -> str:
     return _mac(0x65, port_id)
 
 
+def switch_mac(port_id: str) -> str:
+    """The MAC of the bridge's end of a port."""
+    return _mac(0x73, port_id)
+
+
 def bridge_mac(segment: str) -> str:
     return _mac(0x62, segment)
 

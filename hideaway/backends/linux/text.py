@@ -166,7 +166,7 @@ def _edge_end(host: str, port: Port) -> Iterator[str]:
 def _switch_end(host: str, port: Port) -> Iterator[str]:
     link = names.switch_link(host, port.id)
     peer = f"name {port.name} netns {names.namespace(host)} address {names.port_mac(port)} {QUEUES}"
-    yield f"link add {link} {QUEUES} type veth peer {peer}"
+    yield f"link add {link} address {names.switch_mac(port.id)} {QUEUES} type veth peer {peer}"
     yield f"link set {link} master {names.bridge(port.link)} up"
 
 
