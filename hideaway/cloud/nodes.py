@@ -10,14 +10,13 @@ from typing import Any
 
 import msgspec
 
-from hideaway.cloud import instances
+from hideaway.cloud import external, instances
 from hideaway.cloud.addressing import take_public
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Ledger
-from hideaway.cloud.identity import ApiKey
 from hideaway.cloud.images import node_image
 from hideaway.cloud.kubeconfig import make_authority
-from hideaway.cloud.kubernetes import Access, Cluster, ExternalNode, Node, Pool
+from hideaway.cloud.kubernetes import Access, Cluster, Node, Pool
 from hideaway.cloud.network import PrivateNetwork
 from hideaway.cloud.node_types import commercial
 from hideaway.cloud.server_types import server_type
@@ -230,11 +229,7 @@ def retire_pool(change: Change, pool: Pool) -> Pool:
     """Begin to delete a pool with all its nodes."""
     for node in live_nodes(change.ledger, pool):
         remove_node(change, node)
-    for external in change.ledger.find(ExternalNode, ref=pool.id):
-        key = change.ledger.get(ApiKey, external.id)
-        if key is not None:
-            change.ledger.remove(key)
-        change.ledger.remove(external)
+    external.shut_out(change, pool.id)
     latest = change.need(Pool, pool.id)
     return latest if latest.status == "deleting" else change.retire(latest)
 
@@ -350,6 +345,7 @@ def remove_node(change: Change, node: Node) -> Node:
             latest = change.ledger.get(ServerIp, ip.id)
             if latest is not None:
                 instances.release_ip(change, latest)
+    external.shut_out(change, node.id)
     return node if node.status == "deleting" else change.retire(node)
 
 
