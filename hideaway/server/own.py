@@ -11,7 +11,7 @@ from hideaway import __version__
 from hideaway.api.call import Call, answer
 from hideaway.api.pipeline import Product, Route
 from hideaway.api.shapes import Body
-from hideaway.base.errors import PermissionDenied, PlainError
+from hideaway.base.errors import NotFound, PermissionDenied, PlainError
 from hideaway.cloud.change import Change
 from hideaway.cloud.gateways import Gateway
 from hideaway.cloud.places import REGIONS
@@ -27,7 +27,7 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     fabric: Callable[[], Fabric]
     """What the data plane holds now."""
     command: Callable[[str, list[str]], list[str]] | None
-    """The argv that runs a command inside a host, given its id; None without a data plane."""
+    """The argv that runs a command inside a host (id or name; `edge`); raises NotFound; None without a data plane."""
     error: Callable[[], str]
     """What the control loop failed with last, "" when it did not."""
     settled: Callable[[], bool]
@@ -83,12 +83,11 @@ def own_product(inside: Inside) -> Product:
         _owner(call, "host")
         if inside.command is None:
             raise PlainError(412, "there is no data plane here: no host to run a command in", "precondition_failed")
-        fabric = inside.fabric()
-        host = fabric.host(body.host)
-        if host is None:
-            names = ", ".join(sorted(h.name for h in fabric.hosts)) or "none"
-            raise PlainError(404, f"no host is called {body.host!r}; there are: {names}", "not_found")
-        return {"host": host.id, "argv": inside.command(host.id, body.command)}
+        try:
+            return {"host": body.host, "argv": inside.command(body.host, body.command)}
+        except NotFound:
+            names = ", ".join(sorted(h.name for h in inside.fabric().hosts)) or "none"
+            raise PlainError(404, f"no host is called {body.host!r}; there are: {names}", "not_found") from None
 
     def reset(call: Call) -> None:
         _owner(call, "organization")

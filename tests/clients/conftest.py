@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cloud_under_test import Cloud, cloud
+from tests.packets.conftest import packets
+
+__all__ = ["packets"]
 
 CACHE = Path(os.environ.get("HIDEAWAY_TOOLS", Path.home() / ".cache" / "hideaway-tools"))
 SHARED = Path(__file__).parents[3] / "shared"
@@ -30,18 +33,11 @@ def tool(name: str, folder: str = "") -> Path:
     return Path(found)
 
 
-def can_packets() -> bool:
-    """Whether this machine lets packets flow."""
-    from hideaway.backends.linux.capabilities import can_packets
-
-    return can_packets()
-
-
 @pytest.fixture(params=["none", pytest.param("linux", marks=pytest.mark.packets)])
 def any_cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
     """A cloud without, and one with, a data plane."""
-    if request.param == "linux" and not can_packets():
-        pytest.skip("no packets on this machine: hideaway doctor says what is missing")
+    if request.param == "linux":
+        request.getfixturevalue("packets")
     flags = ("--heartbeat-interval", "0.5", "--heartbeat-grace", "3", "--linger", "0")
     with cloud(tmp_path, "--data-plane", request.param, *flags) as running:
         yield running

@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hideaway.backends.linux.observe import world_pid, world_state
+from hideaway.backends.linux import LinuxBackend, world
+from hideaway.backends.linux.observe import observe
+from hideaway.base.errors import HideawayError
 from tests.cloud_under_test import Cloud, cloud
 from tests.packets.walker import Broken, Walker
 
@@ -35,7 +37,8 @@ def running(tmp_path: Path, packets: None) -> Iterator[Cloud]:
 
 def test_the_server_killed_while_the_world_lives(running: Cloud) -> None:
     """Each server that follows adopts the world; nothing answered is lost; the end is a fresh build's."""
-    world = world_pid(running.state / "world")
+    born = world_pid(running)
+    assert born is not None
     walker, moments = Walker(running, SEED), random.Random(SEED)
     walker.look()
     for _ in range(KILLS):
@@ -47,7 +50,7 @@ def test_the_server_killed_while_the_world_lives(running: Cloud) -> None:
         running.process.wait()
         running.start()
         walker.look()
-    assert world_pid(running.state / "world") == world, "the world was adopted each time, never rebuilt"
+    assert world_pid(running) == born, "the world was adopted each time, never rebuilt"
     assert walker.changes > KILLS, f"only {walker.changes} changes: the test did not do its work"
     same_as_fresh(running)
 
@@ -57,14 +60,14 @@ def test_the_world_killed(running: Cloud) -> None:
     walker, moments = Walker(running, SEED + 1), random.Random(SEED + 1)
     walker.look()
     for _ in range(KILLS):
-        pid = world_pid(running.state / "world")
+        pid = world_pid(running)
         assert pid is not None
         timer = threading.Timer(moments.uniform(0.0, 0.25), os.kill, (pid, signal.SIGKILL))
         timer.start()
         while timer.is_alive():
             walker.step()
         timer.join()
-        wait_until(lambda pid=pid: world_pid(running.state / "world") not in (None, pid))  # type: ignore[misc]
+        wait_until(lambda pid=pid: world_pid(running) not in (None, pid))  # type: ignore[misc]
         walker.look()
     assert walker.changes > KILLS
     same_as_fresh(running)
@@ -82,14 +85,19 @@ def walk(walker: Walker) -> None:
 def same_as_fresh(running: Cloud) -> None:
     """Settle, take the kernel's state, build the same store in a world of its own, and compare."""
     settle(running)
-    survived = world_state(running.state / "world")
+    survived = observe(LinuxBackend(running.state))
     assert running.stop() == 0
     running.start()
     settle(running)
-    fresh = world_state(running.state / "world")
-    assert sorted(survived) == sorted(fresh)
-    for namespace, text in fresh.items():
-        assert survived[namespace] == text, namespace
+    assert survived.splitlines() == observe(LinuxBackend(running.state)).splitlines()
+
+
+def world_pid(running: Cloud) -> int | None:
+    """The world's first process; None while there is none."""
+    try:
+        return world.keeper_of(running.state / "world")
+    except HideawayError:
+        return None
 
 
 def settle(running: Cloud) -> None:

@@ -93,11 +93,11 @@ class Walker:
 
     def step(self) -> None:
         """One random change. Raises Broken."""
-        actions = [a for a in (
+        actions = (
             self.add_network, self.add_server, self.add_server, self.add_gateway, self.attach, self.attach,
             self.add_rule, self.add_rule, self.add_nic, self.add_nic, self.add_cluster, self.resize,
             self.drop_rule, self.detach, self.drop_server, self.drop_nic, self.power, self.drop_gateway,
-        )]  # fmt: skip
+        )  # fmt: skip
         self.random.choice(actions)()
 
     def _pick(self, kind: str) -> str | None:
