@@ -1,0 +1,221 @@
+"""The plan leads there, from wherever a server was killed: carried out on a model that is as strict as the kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hideaway.fabric.model import (
+    EDGE,
+    Action,
+    Fabric,
+    Filter,
+    Gateway,
+    Heartbeat,
+    Host,
+    Listener,
+    Port,
+    Role,
+    Route,
+    Router,
+    Segment,
+)
+from hideaway.plan import Step, plan, shapes, suspects
+from hideaway.plan.steps import (
+    AddHost,
+    AddPort,
+    AddSegment,
+    Neighbour,
+    RemoveHost,
+    RemovePort,
+    RemoveSegment,
+    SetEdge,
+    SetPulse,
+    SetRoutes,
+    SetRules,
+    Way,
+)
+
+SEGMENTS, HOSTS, FILTERS = ("s0", "s1"), ("h0", "h1", "h2"), ("f0", "f1")
+
+
+class ModelHost:
+    def __init__(self, step: AddHost):
+        self.forwards = (step.forward_v4, step.forward_v6)
+        self.ports: dict[str, Port] = {}
+        self.ways: dict[tuple[str, int], Way] = {}
+        self.neighbours: dict[tuple[str, str], Neighbour] = {}
+        self.rules: tuple[Any, ...] | None = None
+
+    def add_port(self, port: Port) -> None:
+        assert port.id not in self.ports
+        assert port.name not in {p.name for p in self.ports.values()}
+        self.ports[port.id] = port
+
+    def remove_port(self, port: Port) -> None:
+        assert self.ports.pop(port.id) == port
+        self.ways = {k: w for k, w in self.ways.items() if w.device != port.name}
+        self.neighbours = {k: n for k, n in self.neighbours.items() if n.device != port.name}
+
+    def set_routes(self, step: SetRoutes) -> None:
+        names = {p.name for p in self.ports.values()}
+        assert set(step.devices) == {p.name for p in self.ports.values() if p.link != EDGE}
+        if step.afresh:
+            self.ways, self.neighbours = {}, {}
+        for neighbour in step.neighbours:
+            assert neighbour.device in names
+            self.neighbours[neighbour.address, neighbour.device] = neighbour
+        for way in step.ways:
+            assert way.device in names
+            self.ways[way.destination, way.rank] = way
+        for way in step.stale_ways:
+            assert self.ways.pop((way.destination, way.rank)) == way
+        for neighbour in step.stale_neighbours:
+            assert self.neighbours.pop((neighbour.address, neighbour.device)) == neighbour
+
+
+class Model:
+    """The kernel, as far as the steps go. What the kernel would refuse fails here too."""
+
+    def __init__(self) -> None:
+        self.segments: dict[str, object] = {}
+        self.hosts: dict[str, ModelHost] = {}
+        self.edge, self.pulse = SetEdge(), SetPulse()
+        self.listening: dict[tuple[str, int], ModelHost] = {}  # sockets belong to the very host that they were made in
+
+    def apply(self, step: Step) -> None:
+        match step:
+            case AddSegment():
+                assert step.segment not in self.segments
+                self.segments[step.segment] = object()
+            case RemoveSegment():
+                self.segments.pop(step.segment, None)
+                left = [p for h in self.hosts.values() for p in h.ports.values() if p.link == step.segment]
+                assert not left
+            case AddHost():
+                assert step.host not in self.hosts
+                self.hosts[step.host] = ModelHost(step)
+            case RemoveHost():
+                self.hosts.pop(step.host, None)
+            case AddPort():
+                assert step.port.link == EDGE or step.port.link in self.segments
+                self.hosts[step.host].add_port(step.port)
+            case RemovePort():
+                self.hosts[step.host].remove_port(step.port)
+            case SetRules():
+                self.hosts[step.host].rules = (step.gateway, step.router, step.ports, step.listeners)
+            case SetRoutes():
+                self.hosts[step.host].set_routes(step)
+            case SetEdge():
+                self.edge = step
+            case SetPulse():
+                self.pulse = step
+                self.listening = {(s.host, s.port): self.hosts[s.host] for s in step.listeners}
+            case _:
+                raise AssertionError(step)
+
+    def holds(self, fabric: Fabric) -> None:
+        """Assert that this is what a fresh build of the Fabric comes to."""
+        wanted = shapes.shapes(fabric)
+        assert set(self.segments) == {s.id for s in fabric.segments}
+        assert set(self.hosts) == set(wanted)
+        for key, host in self.hosts.items():
+            shape = wanted[key]
+            assert host.forwards == shape.forwards
+            assert tuple(sorted(host.ports.values(), key=lambda p: p.id)) == shape.ports
+            assert tuple(sorted(host.ways.values())) == shape.ways
+            assert tuple(sorted(host.neighbours.values())) == shape.neighbours
+            assert host.rules == shape.rules
+        assert self.edge == shapes.edge(fabric)
+        assert self.pulse == shapes.pulse(fabric)
+        assert all(self.hosts[host] is of for (host, _port), of in self.listening.items())
+
+
+@st.composite
+def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
+    ports = []
+    for index, link in enumerate(draw(st.lists(st.sampled_from([EDGE, *links]), max_size=3, unique=True))):
+        last = draw(st.integers(1, 3))
+        address = f"198.18.16.{last}/32" if link == EDGE else f"172.16.0.{last}/22"
+        ports.append(
+            Port(
+                id=f"{key}-{link}",
+                name=f"if{index}",
+                link=link,
+                addresses=(address,),
+                mac=draw(st.sampled_from(["", "02:00:00:00:00:01"])),
+                filter=draw(st.sampled_from(["", *FILTERS])) if link == EDGE else "",
+            )
+        )
+    vias = st.tuples(st.sampled_from(["0.0.0.0/0", "10.0.0.0/8"]), st.integers(1, 3), st.sampled_from(ports or [None]))
+    routes = tuple(
+        Route(destination=d, via=f"172.16.0.{v}", port=p.id) for d, v, p in draw(st.lists(vias, max_size=2)) if p
+    )
+    kind = draw(st.sampled_from(["node", "gateway", "router"])) if ports else "node"
+    return Host(
+        id=key,
+        name=draw(st.sampled_from([key, f"{key}-renamed"])),
+        role=Role.NODE,
+        ports=tuple(ports),
+        routes=routes,
+        gateway=Gateway(outside=ports[0].id, masquerade=tuple(p.id for p in ports[1:])) if kind == "gateway" else None,
+        router=Router(default_v4=draw(st.sampled_from(Action))) if kind == "router" else None,
+        listeners=draw(st.sampled_from([(), (Listener(port=80, what="address"),)])),
+    )
+
+
+@st.composite
+def any_fabric(draw: st.DrawFn) -> Fabric:
+    links = sorted(draw(st.sets(st.sampled_from(SEGMENTS))))
+    there = tuple(draw(hosts(key, links)) for key in sorted(draw(st.sets(st.sampled_from(HOSTS)))))
+    filters = tuple(
+        Filter(id=key, stateful=draw(st.booleans()), inbound=Action.DROP, outbound=Action.ACCEPT)
+        for key in sorted(draw(st.sets(st.sampled_from(FILTERS))))
+    )
+    beats = tuple(
+        Heartbeat(source=h.id, target="h0", address="198.18.16.1", port=80) for h in there if draw(st.booleans())
+    )
+    return Fabric(
+        segments=tuple(Segment(id=s, name=s, networks=("172.16.0.0/22",)) for s in links),
+        hosts=there,
+        filters=filters,
+        heartbeats=beats,
+    )
+
+
+def built(fabric: Fabric) -> Model:
+    model = Model()
+    for step in plan(fabric, Fabric()):
+        model.apply(step)
+    return model
+
+
+@given(any_fabric(), any_fabric())
+def test_the_plan_leads_from_any_fabric_to_any_other(before: Fabric, after: Fabric) -> None:
+    model = built(before)
+    model.holds(before)
+    for step in plan(after, before):
+        model.apply(step)
+    model.holds(after)
+
+
+@given(any_fabric())
+def test_what_is_there_needs_no_step(fabric: Fabric) -> None:
+    assert plan(fabric, fabric) == ()
+
+
+@given(any_fabric(), st.lists(st.tuples(any_fabric(), st.integers(0, 60)), min_size=1, max_size=3), any_fabric())
+def test_a_server_that_was_killed_on_the_way_is_followed_by_one_that_gets_there(
+    before: Fabric, attempts: list[tuple[Fabric, int]], after: Fabric
+) -> None:
+    model, doubts = built(before), frozenset[str]()
+    for wanted, seen in attempts:
+        steps = plan(wanted, before, doubts)
+        doubts |= suspects(steps)
+        for step in steps[: min(seen, max(0, len(steps) - 1))]:
+            model.apply(step)
+    for step in plan(after, before, doubts):
+        model.apply(step)
+    model.holds(after)
