@@ -5,10 +5,13 @@ What a command may do: read the state folder, ask the server over HTTP, print. O
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -100,4 +103,19 @@ def _code(error: HideawayError) -> int:
 
 def main() -> None:
     """What `hideaway` starts."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if "granian" in sys.modules:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End without taking the interpreter down: all that had to be put away is.
+
+    granian 2.8's threads outlive its `stop`, and one that meets a dying interpreter aborts the process: 7 of 80 servers
+    that were told to stop ended with SIGABRT instead of status 0.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the reader is gone, or it was closed
+            stream.flush()
+    os._exit(code)
