@@ -39,6 +39,23 @@ class PublicAddress(Document, frozen=True, kw_only=True):
         return (self.owner,)
 
 
+class StaticAddress(Document, frozen=True, kw_only=True):
+    """An address that a resource uses in a Private Network without IPAM knowing of it, as the vendor's databases may.
+
+    Its id is `network/address`. IPAM hands it out to nobody else, where it lies within the network's subnets.
+    """
+
+    kind: ClassVar[str] = "hideaway/static_address"
+
+    region: str
+    private_network_id: str
+    host: str
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.private_network_id,)
+
+
 def subnets_for(change: Change, vpc_id: str, wanted: list[str] | None) -> list[Subnet]:
     """The subnets of a new Private Network: those that were asked for, and an automatic one of each family left out.
 
@@ -151,7 +168,7 @@ def book(
     held = change.ledger.find(Ip, ref=network.id)
     if attachment is not None:
         _room(held, attachment)
-    taken = {ip.host for ip in held}
+    taken = {ip.host for ip in held} | _static(change, network)
     subnets = [s for s in network.subnets if (":" in s.subnet) == v6 and subnet_id in (None, s.id)]
     subnet, host = _free(change, subnets, taken) if address is None else _wanted(subnets, taken, address)
     ip = Ip(
@@ -173,6 +190,43 @@ def book(
     )
     change.ledger.put(ip)
     return ip
+
+
+def _static(change: Change, network: PrivateNetwork) -> set[str]:
+    return {static.host for static in change.ledger.find(StaticAddress, ref=network.id)}
+
+
+def hold_static(change: Change, network: PrivateNetwork, host: str) -> None:
+    """Keep an IPv4 address of a Private Network from all others, without IPAM listing it.
+
+    One outside the network's subnets is kept, too, and reaches nobody (recorded: the vendor accepts it). Raises
+    InvalidArguments naming `address` when it is reserved or taken.
+    """
+    taken = {ip.host for ip in change.ledger.find(Ip, ref=network.id)} | _static(change, network)
+    wanted = ipaddress.ip_address(host)
+    if any(wanted in ipaddress.ip_network(s.subnet) for s in network.subnets):
+        _wanted(network.subnets, taken, host)
+    elif host in taken:
+        raise invalid("address", f"address {host} is already in use")
+    change.ledger.put(
+        StaticAddress(
+            id=f"{network.id}/{host}",
+            organization_id=network.organization_id,
+            project_id=network.project_id,
+            created_at=change.now,
+            updated_at=change.now,
+            region=network.region,
+            private_network_id=network.id,
+            host=host,
+        )
+    )
+
+
+def release_static(change: Change, private_network_id: str, host: str) -> None:
+    """Let a static address be used again."""
+    held = change.ledger.get(StaticAddress, f"{private_network_id}/{host}")
+    if held is not None:
+        change.ledger.remove(held)
 
 
 def _room(held: list[Ip], attachment: Attachment) -> None:
@@ -232,12 +286,16 @@ def attach(change: Change, ip: Ip, attachment: Attachment | None) -> Ip:
 def release_from(change: Change, resource_id: str) -> None:
     """Take back all addresses of a resource: a user's bookings stay, the others go."""
     for ip in change.ledger.find(Ip, ref=resource_id):
-        if ip.attachment is None or ip.attachment.id != resource_id:
-            continue
-        if ip.booked:
-            attach(change, ip, None)
-        else:
-            change.ledger.remove(ip)
+        if ip.attachment is not None and ip.attachment.id == resource_id:
+            release(change, ip)
+
+
+def release(change: Change, ip: Ip) -> None:
+    """Take back one address from its resource: a user's booking stays, another goes."""
+    if ip.booked:
+        attach(change, ip, None)
+    else:
+        change.ledger.remove(ip)
 
 
 def take_public(change: Change, owner: Document, *, v6: bool = False, owner_id: str = "") -> str:

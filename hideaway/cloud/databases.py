@@ -1,18 +1,25 @@
-"""rdb/v1: managed databases and their endpoints."""
+"""rdb/v1: managed databases, their endpoints and what is in them; read replicas, backups, snapshots, logs."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from hideaway.cloud.documents import Document
+from hideaway.base.ids import Ids
+from hideaway.cloud.addressing import give_back_public, release, release_static
+from hideaway.cloud.change import Change
+from hideaway.cloud.database_types import first_settings
+from hideaway.cloud.documents import GONE, Document, Ledger
+from hideaway.cloud.network import Ip
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to reach a database: in a Private Network, or through a public load balancer.
+    """A way to reach a database: in a Private Network, or through a public load balancer (a replica: directly).
 
-    ip has no prefix; service_ip is CIDR (172.16.0.2/22). ipam_id is IPAM's booking, "" for a load balancer.
+    ip has no prefix; service_ip is CIDR (172.16.0.2/22). ipam_id is IPAM's booking, "" for a public or a static one.
+    shown: whether it is answered already. A public one is only once its instance is ready (recorded).
     """
 
     id: str
@@ -23,6 +30,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     provisioning_mode: str | None = None  # ipam or static
     zone: str | None = None
     ipam_id: str = ""
+    direct: bool = False
+    shown: bool = True
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,22 +40,61 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackupSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """frequency in hours, retention in days."""
+
     disabled: bool = False
     frequency: int = 24
     retention: int = 7
-    next_run_at: str | None = None
+    next_run_at: datetime | None = None
 
 
 class LogsPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Days, bytes."""
+
     max_age_retention: int | None = 30
     total_disk_retention: int | None = None
 
 
+class AccessRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may reach the public endpoint (inbound, tcp, allow; its port is the endpoint's)."""
+
+    ip: str  # CIDR
+    description: str = ""
+
+
+class DatabaseUser(msgspec.Struct, frozen=True, kw_only=True):
+    """Passwords are checked and not kept: nothing listens there yet that would ask for one."""
+
+    name: str
+    is_admin: bool = False
+
+
+class LogicalDatabase(msgspec.Struct, frozen=True, kw_only=True):
+    """A database within an instance. size in bytes; owner and size of a new one as recorded."""
+
+    name: str
+    managed: bool = True
+    owner: str = "_rdb_superadmin"
+    size: int = 7_736_467
+
+
+class Privilege(msgspec.Struct, frozen=True, kw_only=True):
+    """permission: readonly, readwrite, all, custom, none."""
+
+    database_name: str
+    user_name: str
+    permission: str
+
+
 class Database(Document, frozen=True, kw_only=True):
-    """A managed database (the vendor's rdb Instance). status: provisioning, initializing, ready, configuring, deleting."""
+    """A managed database (the vendor's rdb Instance).
+
+    status: provisioning, initializing, ready, configuring, restarting, deleting.
+    """
 
     kind: ClassVar[str] = "rdb/instance"
     resource: ClassVar[str] = "instance"
+    carried: ClassVar[bool] = True
 
     region: str
     name: str
@@ -64,7 +112,162 @@ class Database(Document, frozen=True, kw_only=True):
     volume_size: int = msgspec.field(default=5_000_000_000, name="_volume_size")
     encryption_enabled: bool = msgspec.field(default=False, name="_encryption_enabled")
     listed_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_endpoints")
+    leaving_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_leaving_endpoints")
+    """Still answered while the instance is configuring, and served no more."""
+    users: list[DatabaseUser] = msgspec.field(default_factory=list, name="_users")
+    databases: list[LogicalDatabase] = msgspec.field(default_factory=list, name="_databases")
+    privileges: list[Privilege] = msgspec.field(default_factory=list, name="_privileges")
+    access_rules: list[AccessRule] = msgspec.field(default_factory=list, name="_access_rules")
+    certificate: str = msgspec.field(default="", name="_certificate")  # PEM
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return tuple(e.private_network_id for e in self.listed_endpoints if e.private_network_id)
+        """The Private Networks that it is in, and its endpoints."""
+        return endpoint_refs(self.listed_endpoints)
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """A new one has settings and its public endpoint only once it is ready; addresses are free when it is gone."""
+        if self.pending is None:
+            return self
+        gone = self.pending.to == GONE
+        for endpoint in [*self.leaving_endpoints, *(self.listed_endpoints if gone else ())]:
+            let_go(ledger, now, endpoint)
+        if gone:
+            return None
+        settings = self.settings
+        if self.status == "provisioning" and not settings:
+            settings = [Setting(name=n, value=v) for n, v in first_settings(self.engine, self.node_type).items()]
+        return self.changed(
+            now,
+            status=self.pending.to,
+            pending=None,
+            settings=settings,
+            listed_endpoints=show(self.listed_endpoints),
+            leaving_endpoints=[],
+        )
+
+
+class ReadReplica(Document, frozen=True, kw_only=True):
+    """status: provisioning, initializing, ready, configuring, promoting, deleting."""
+
+    kind: ClassVar[str] = "rdb/read_replica"
+    resource: ClassVar[str] = "read_replica"
+
+    region: str
+    instance_id: str
+    same_zone: bool = True
+    status: str = "provisioning"
+    listed_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_endpoints")
+    leaving_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_leaving_endpoints")
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.instance_id, *endpoint_refs(self.listed_endpoints))
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        if self.pending is None:
+            return self
+        gone = self.pending.to == GONE
+        for endpoint in [*self.leaving_endpoints, *(self.listed_endpoints if gone else ())]:
+            let_go(ledger, now, endpoint)
+        shown = {"listed_endpoints": show(self.listed_endpoints), "leaving_endpoints": []}
+        return None if gone else self.changed(now, status=self.pending.to, pending=None, **shown)
+
+
+class Backup(Document, frozen=True, kw_only=True):
+    """A backup of one database, as a record. status: creating, ready, exporting, restoring, deleting."""
+
+    kind: ClassVar[str] = "rdb/backup"
+    resource: ClassVar[str] = "database_backup"
+
+    region: str
+    instance_id: str
+    instance_name: str
+    database_name: str
+    name: str
+    status: str = "creating"
+    size: int | None = None  # bytes
+    expires_at: datetime | None = None
+    download_url: str | None = None
+    download_url_expires_at: datetime | None = None
+    same_region: bool = False
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.instance_id,)
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """It has a size once it is made."""
+        settled = super().settled(ledger, now)
+        return settled.changed(now, size=EMPTY_BACKUP) if settled and self.status == "creating" else settled
+
+
+EMPTY_BACKUP = 1255  # bytes, of the recorded backups of an empty database
+
+
+class Snapshot(Document, frozen=True, kw_only=True):
+    """An instance's volume, as a record, with what it takes to make an instance of it. status: as a backup's."""
+
+    kind: ClassVar[str] = "rdb/snapshot"
+    resource: ClassVar[str] = "instance_snapshot"
+
+    region: str
+    instance_id: str
+    instance_name: str
+    name: str
+    node_type: str
+    status: str = "creating"
+    size: int | None = None  # bytes
+    expires_at: datetime | None = None
+    source: Database = msgspec.field(name="_source")
+    """The instance as it was."""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.instance_id,)
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """It has a size once it is made."""
+        settled = super().settled(ledger, now)
+        return settled.changed(now, size=self.source.volume_size) if settled and self.status == "creating" else settled
+
+
+class InstanceLog(Document, frozen=True, kw_only=True):
+    """A log that was asked for, as a record. status: creating, ready."""
+
+    kind: ClassVar[str] = "rdb/log"
+    resource: ClassVar[str] = "instance_log"
+
+    region: str
+    instance_id: str
+    node_name: str
+    status: str = "creating"
+    expires_at: datetime | None = None
+    download_url: str | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.instance_id,)
+
+
+def endpoint_refs(endpoints: list[Endpoint]) -> tuple[str, ...]:
+    """What finds the owner of endpoints: their ids and their Private Networks'."""
+    return (*(e.private_network_id for e in endpoints if e.private_network_id), *(e.id for e in endpoints))
+
+
+def show(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """The endpoints, all of them to be answered from now on."""
+    return [msgspec.structs.replace(e, shown=True) for e in endpoints]
+
+
+def let_go(ledger: Ledger, now: datetime, endpoint: Endpoint) -> None:
+    """Free an endpoint's address."""
+    change = Change(ledger, now, Ids())
+    if endpoint.private_network_id is None:
+        give_back_public(change, endpoint.ip)
+    elif endpoint.ipam_id:
+        ip = ledger.get(Ip, endpoint.ipam_id)
+        if ip is not None:
+            release(change, ip)
+    else:
+        release_static(change, endpoint.private_network_id, endpoint.ip)
