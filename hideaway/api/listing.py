@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
-from hideaway.api.shapes import Listing
+from hideaway.api.shapes import Listing, Query
 from hideaway.base.errors import invalid
 
 D = TypeVar("D")  # a Document, or what is made of one to be listed
@@ -29,7 +29,7 @@ COMMON: dict[str, Test] = {"name": _contains, "tags": _any_tag}
 """Filters that mean the same everywhere: `name` is a part of the name; `tags` has one of the tags."""
 
 
-def select(documents: Iterable[D], query: Listing, special: Mapping[str, Test] | None = None) -> list[D]:
+def select(documents: Iterable[D], query: Query, special: Mapping[str, Test] | None = None) -> list[D]:
     """The documents that pass every filter of the query.
 
     A filter is a field of the query that was given: by `special`, else by COMMON, else by equality with the document's

@@ -48,13 +48,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One route of a product.
 
     path is below the product's prefix, with {parameters}: `{region}` and `{zone}` are checked, those that end in `_id`
-    must be UUIDs (raw_ids: need not). open: needs no key. records: True when the data plane has nothing to carry out.
+    must be UUIDs (raw_ids: need not). body: its type, or bytes to take it as it is. open: needs no key.
+    records: True when the data plane has nothing to carry out.
     """
 
     method: str
     path: str
     handler: Callable[..., Any]
-    body: type[Body] | None = None
+    body: type[Body] | type[bytes] | None = None
     query: type[Query] | None = None
     status: int = 200
     raw_ids: bool = False
@@ -184,7 +185,9 @@ def _parameters(route: Route, raw: dict[str, Any]) -> dict[str, str]:
 
 async def _arguments(route: Route, request: Request) -> list[Any]:
     arguments: list[Any] = []
-    if route.body is not None:
+    if route.body is bytes:
+        arguments.append(await _read(request))
+    elif route.body is not None:
         raw = await _read(request)
         try:
             arguments.append(msgspec.json.decode(raw if raw.strip() not in (b"", b"null") else b"{}", type=route.body))

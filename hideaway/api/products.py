@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hideaway.api import ipam, k8s, vpc, vpcgw
+from hideaway.api import block, instance, ipam, k8s, marketplace, vpc, vpcgw
 from hideaway.api.pipeline import Product
 
-PRODUCTS: tuple[Product, ...] = (ipam.PRODUCT, k8s.PRODUCT, vpc.PRODUCT, vpcgw.PRODUCT)
+PRODUCTS: tuple[Product, ...] = (
+    *block.PRODUCTS,
+    *instance.PRODUCTS,
+    marketplace.PRODUCT,
+    ipam.PRODUCT,
+    k8s.PRODUCT,
+    vpc.PRODUCT,
+    vpcgw.PRODUCT,
+)

@@ -170,3 +170,9 @@ def compatible_types(image: PublicImage) -> list[str]:
 def _rare(name: str) -> bool:
     kind = server_type(name)
     return name.startswith("STARDUST") or (kind is not None and kind.end_of_service)
+
+
+@cache
+def root_snapshots() -> frozenset[str]:
+    """The ids of the snapshots that the vendor's images are made of."""
+    return frozenset(i.root_volume.id for i in _images().values() if i.root_volume)

@@ -24,8 +24,8 @@ PUBLIC_IP = "instance_ip"
 DEFAULT_GROUP = "Default security group"
 
 
-class RootVolume(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server boots from. volume_type: sbs_volume (block/v1, iops 5000 or 15000) or l_ssd (local)."""
+class NewVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume to make with a server. volume_type: sbs_volume (block/v1, iops 5000 or 15000), l_ssd or scratch."""
 
     volume_type: str = "sbs_volume"
     size: int = 20_000_000_000  # bytes
@@ -34,14 +34,14 @@ class RootVolume(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str | None = None
 
 
-DEFAULT_ROOT = RootVolume()
+DEFAULT_ROOT = NewVolume()
 
 
-def root_volume_of(type_: str, size: int) -> RootVolume:
+def root_volume_of(type_: str, size: int) -> NewVolume:
     """The root volume that k8s/v1 calls by type_ (sbs_5k, sbs_15k, l_ssd, b_ssd, ...), size in bytes."""
     if type_ == "l_ssd":
-        return RootVolume(volume_type="l_ssd", size=size)
-    return RootVolume(size=size, iops=15000 if type_ == "sbs_15k" else 5000)
+        return NewVolume(volume_type="l_ssd", size=size)
+    return NewVolume(size=size, iops=15000 if type_ == "sbs_15k" else 5000)
 
 
 def default_group(change: Change, organization_id: str, project_id: str, zone: str) -> SecurityGroup:
@@ -79,7 +79,7 @@ def make_server(
     placement_group_id: str | None = None,
     node_id: str | None = None,
     state: str = "stopped",
-    root_volume: RootVolume | None = DEFAULT_ROOT,
+    root_volume: NewVolume | None = DEFAULT_ROOT,
     volumes: Mapping[str, str] | None = None,
     dynamic_ip_required: bool = False,
     enable_ipv6: bool = False,
@@ -120,15 +120,15 @@ def make_server(
     )
     change.ledger.put(server)
     if root_volume is not None and "0" not in (volumes or {}):
-        server = attach_volume(change, server, make_root_volume(change, server, root_volume), "0")
+        server = attach_volume(change, server, make_volume(change, server, root_volume), "0")
     for slot, volume_id in (volumes or {}).items():
         volume = change.ledger.get(BlockVolume, volume_id) or change.need(Volume, volume_id)
         server = attach_volume(change, server, volume, slot)
     return server
 
 
-def make_root_volume(change: Change, server: Server, wanted: RootVolume) -> Volume | BlockVolume:
-    """Keep a new volume for a server, attached to nobody yet."""
+def make_volume(change: Change, server: Server, wanted: NewVolume, slot: str = "0") -> Volume | BlockVolume:
+    """Keep a new volume for a slot of a server, attached to nobody yet."""
     common: dict[str, Any] = {
         "id": change.ids.uuid(),
         "organization_id": server.organization_id,
@@ -142,13 +142,13 @@ def make_root_volume(change: Change, server: Server, wanted: RootVolume) -> Volu
     if wanted.volume_type == "sbs_volume":
         volume = BlockVolume(
             **common,
-            name=wanted.name or f"{server.name}_sbs_volume_0",
+            name=wanted.name or f"{server.name}_sbs_volume_{slot}",
             perf_iops=wanted.iops,
             parent_snapshot_id=wanted.snapshot_id,
             status="available",
         )
     else:
-        volume = Volume(**common, name=wanted.name or f"{server.name}_0", volume_type=wanted.volume_type)
+        volume = Volume(**common, name=wanted.name or f"{server.name}-{slot}", volume_type=wanted.volume_type)
     change.ledger.put(volume)
     return volume
 
@@ -191,9 +191,7 @@ def _detach(change: Change, server: Server, volume_id: str) -> None:
 
 def power_on(change: Change, server: Server) -> Server:
     """Start a server; one that asked for a dynamic address gets it, unless it has an IPv4 one already."""
-    addresses = change.ledger.find(ServerIp, ref=server.id)
-    if server.dynamic_ip_required and not any(ip.type == "routed_ipv4" for ip in addresses):
-        give_public_ip(change, server, dynamic=True)
+    _give_dynamic(change, server)
     detail = "stopped in place" if server.state == "stopped in place" else "allocating node"
     return _begin(change, server, "starting", "running", detail)
 
@@ -325,6 +323,20 @@ def release_ip(change: Change, ip: ServerIp) -> None:
     if listed is not None:
         change.ledger.remove(listed)
     change.ledger.remove(ip)
+
+
+def settle_dynamic(change: Change, server: Server) -> None:
+    """Bring a server's dynamic address in line with whether it asks for one: it has one while it runs."""
+    if not server.dynamic_ip_required:
+        _drop_dynamic(change, server)
+    elif server.state in ("starting", "running", "stopped in place"):
+        _give_dynamic(change, server)
+
+
+def _give_dynamic(change: Change, server: Server) -> None:
+    addresses = change.ledger.find(ServerIp, ref=server.id)
+    if server.dynamic_ip_required and not any(ip.type == "routed_ipv4" for ip in addresses):
+        give_public_ip(change, server, dynamic=True)
 
 
 def _drop_dynamic(change: Change, server: Server) -> None:

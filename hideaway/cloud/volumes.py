@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hideaway.cloud.documents import Document
+from hideaway.cloud.documents import Document, Ledger
 
 
 class Volume(Document, frozen=True, kw_only=True):
@@ -109,11 +109,26 @@ class BlockVolume(Document, frozen=True, kw_only=True):
     last_detached_at: datetime | None = None
     kms_key_id: str | None = None
     tags: list[str] = []
+    next_size: int | None = msgspec.field(default=None, name="_next_size")
+    next_iops: int | None = msgspec.field(default=None, name="_next_iops")
+    """What it becomes when an update ends; until then it answers what it was (recorded)."""
 
     @property
     def refs(self) -> tuple[str, ...]:
         parent = (self.parent_snapshot_id,) if self.parent_snapshot_id else ()
         return (*parent, *(r.product_resource_id for r in self.references))
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        result = super().settled(ledger, now)
+        if not isinstance(result, BlockVolume):
+            return result
+        return msgspec.structs.replace(
+            result,
+            size=self.next_size or self.size,
+            perf_iops=self.next_iops or self.perf_iops,
+            next_size=None,
+            next_iops=None,
+        )
 
 
 class BlockSnapshot(Document, frozen=True, kw_only=True):

@@ -1,0 +1,40 @@
+"""instance/v1 and the parts of instance/v2alpha1 that the Terraform provider uses: servers and all that they have."""
+
+from hideaway.api.instance import (
+    actions,
+    dashboard,
+    groups,
+    images,
+    interfaces,
+    ips,
+    nics,
+    placement,
+    rules,
+    servers,
+    types,
+    user_data,
+    volumes,
+)
+from hideaway.api.pipeline import Product
+
+PRODUCTS = (
+    Product(
+        prefix="/instance/v1",
+        area="Instances",
+        routes=[
+            *types.ROUTES,
+            *servers.ROUTES,
+            *actions.ROUTES,
+            *user_data.ROUTES,
+            *nics.ROUTES,
+            *ips.ROUTES,
+            *rules.ROUTES,
+            *groups.ROUTES,
+            *images.ROUTES,
+            *volumes.ROUTES,
+            *placement.ROUTES,
+            *dashboard.ROUTES,
+        ],
+    ),
+    Product(prefix="/instance/v2alpha1", area="Instances", routes=[*interfaces.ROUTES, *placement.ROUTES2]),
+)

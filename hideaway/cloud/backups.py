@@ -1,0 +1,91 @@
+"""What can be made of a volume: a snapshot of it, and of all of a server's an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hideaway.cloud.change import Change
+from hideaway.cloud.documents import Document
+from hideaway.cloud.servers import Server
+from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image, Snapshot, Volume, VolumePart
+
+
+def _common(change: Change, owner: Document, project_id: str) -> dict[str, Any]:
+    return {
+        "id": change.ids.uuid(),
+        "organization_id": owner.organization_id,
+        "project_id": project_id or owner.project_id,
+        "created_at": change.now,
+        "updated_at": change.now,
+    }
+
+
+def snapshot_local(
+    change: Change, volume: Volume, name: str, *, project_id: str = "", tags: Sequence[str] = ()
+) -> Snapshot:
+    """Take a snapshot of a local volume."""
+    snapshot = Snapshot(
+        **_common(change, volume, project_id),
+        zone=volume.zone,
+        name=name,
+        volume_type=volume.volume_type,
+        size=volume.size,
+        base_volume=VolumePart(id=volume.id, name=volume.name),
+        tags=list(tags),
+    )
+    return change.begin(snapshot, "snapshotting", "available")
+
+
+def snapshot_block(
+    change: Change,
+    volume: BlockVolume,
+    name: str,
+    *,
+    project_id: str = "",
+    tags: Sequence[str] = (),
+    public: bool = False,
+) -> BlockSnapshot:
+    """Take a snapshot of a block volume."""
+    snapshot = BlockSnapshot(
+        **_common(change, volume, project_id),
+        zone=volume.zone,
+        name=name,
+        size=volume.size,
+        volume_id=volume.id,
+        volume_name=volume.name,
+        volume_type=volume_type(volume),
+        public=public,
+        tags=list(tags),
+    )
+    return change.begin(snapshot, "creating", "available")
+
+
+def volume_type(volume: BlockVolume) -> str:
+    """What block/v1 calls a volume's type: sbs_5k or sbs_15k."""
+    return f"sbs_{volume.perf_iops // 1000}k"
+
+
+def backup(change: Change, server: Server, name: str = "") -> Image:
+    """Take a snapshot of each of a server's volumes, and make an image of them; of volumes of slot 0 at least."""
+    name = name or f"image_{server.name}_{change.now:%Y-%m-%d_%H-%M}"
+    parts: dict[str, VolumePart] = {}
+    for slot, id_ in sorted(server.volumes.items()):
+        local, block = change.ledger.get(Volume, id_), change.ledger.get(BlockVolume, id_)
+        if local is not None and local.volume_type != "scratch":
+            taken = snapshot_local(change, local, f"{name}_snap_{slot}")
+            parts[slot] = VolumePart(id=taken.id, name=taken.name, volume_type=taken.volume_type, size=taken.size)
+        elif block is not None:
+            kept = snapshot_block(change, block, f"{name}_snap_{slot}")
+            parts[slot] = VolumePart(id=kept.id, volume_type="sbs_snapshot")
+    root = parts.pop(min(parts, key=int))
+    image = Image(
+        **_common(change, server, ""),
+        zone=server.zone,
+        name=name,
+        arch=server.arch,
+        root_volume=root,
+        extra_volumes=parts,
+        from_server=server.id,
+    )
+    return change.begin(image, "creating", "available")
