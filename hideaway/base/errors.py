@@ -1,4 +1,4 @@
-"""The handful of ways in which a request can be refused. `api.documents_of_errors` turns them into the vendor's JSON."""
+"""The handful of ways in which a request can be refused. `api.documents_of_errors` makes the vendor's JSON of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Unauthenticated(HideawayError):
 
 
 class PermissionDenied(HideawayError):
-    """403: the key lives but its policies do not allow this. action: read, write, create, delete; resource: its type."""
+    """403: the key lives but its policies do not allow this. action: read, write, create, delete; resource: a type."""
 
     def __init__(self, action: str, resource: str):
         self.action, self.resource = action, resource

@@ -1,4 +1,4 @@
-"""The Fabric and its elements. All are frozen values; tuples are kept sorted by id, so equal fabrics are equal values."""
+"""The Fabric and its elements. All are frozen values; tuples are kept sorted by id, so equal fabrics are equal."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A network interface of a host.
 
-    name is the interface's name inside the host (pub, ens5, ...), at most 15 characters. link is EDGE or a segment's id.
-    addresses are in CIDR form; on an EDGE port they are /32 and /128 and all of INTERNET_V4 or INTERNET_V6.
-    filter is a Filter's id, for EDGE ports only; "" lets everything pass. mac is lower case, "" lets the data plane choose.
+    name is the interface's name inside the host (pub, ens5, ...), at most 15 characters. link is EDGE or a segment's
+    id. addresses are in CIDR form; on an EDGE port they are /32 and /128 and all of INTERNET_V4 or INTERNET_V6. filter
+    is a Filter's id, for EDGE ports only; "" lets everything pass. mac is lower case, "" lets the data plane choose.
     """
 
     id: str
@@ -104,7 +104,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forward(msgspec.Struct, frozen=True, kw_only=True):
-    """Port translation (the vendor's PAT): what reaches the gateway's public address on a port goes to a private one."""
+    """Port translation (the vendor's PAT): what reaches the gateway's public address on a port goes to a private."""
 
     protocol: Protocol  # TCP, UDP, or ANY for both
     public_port: int
@@ -125,7 +125,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes its host a router between its ports; stateless first-match rules (the vendor's network ACL) filter between them.
+    """Makes its host a router between its ports; stateless first-match rules (the vendor's network ACL) filter there.
 
     rules' network is the source, to the destination; ports are the destination's.
     """

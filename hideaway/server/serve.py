@@ -153,7 +153,7 @@ async def _serve(options: Options, running: Running, folder: Folder | None, why_
     _welcome(options, running, folder, why_not, say)
     await stopping.wait()
     say("stopping")
-    http.stop()
+    http.stop()  # type: ignore[no-untyped-call]  # granian's own
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):
         await asyncio.wait_for(serving, 5)
 
