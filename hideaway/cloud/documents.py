@@ -30,7 +30,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One resource.
 
     kind names the type in the store (`vpc/private_network`), resource in the vendor's errors (`private_network`).
-    carried: the data plane carries it out, so where there is one its transitions end when packets flow, not by the clock.
+    carried: the data plane carries it out: where there is one, its transitions end when packets flow, not by the clock.
     """
 
     kind: ClassVar[str] = ""
