@@ -34,7 +34,7 @@ long: setup ## What takes longer than `make test` may; writes its report to docs
 	@scripts/long.sh $(ARGS)
 
 bench: setup ## Measure against the peers; writes docs/benchmarks.md
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@$(BIN)/python -m scripts.bench $(ARGS)
 
 lock: ## Lock the Python dependencies anew (ARGS=--upgrade for newer versions)
 	@scripts/lock.sh $(ARGS)
