@@ -1,4 +1,4 @@
-"""Machines elsewhere that join a Kosmos pool: a key lets one in; with its first use the machine becomes a node record."""
+"""Machines elsewhere that join a Kosmos pool: a key lets one in; with its first use the machine becomes a record."""
 
 from __future__ import annotations
 
