@@ -51,7 +51,11 @@ def test_what_a_client_leaves_out_of_the_autoscaler_has_the_vendors_defaults(clo
     config = cluster(cloud)["autoscaler_config"]
     assert (config["expendable_pods_priority_cutoff"], config["max_graceful_termination_sec"]) == (-10, 600)
     assert config["skip_nodes_with_local_storage"]
-    sent = {"expendable_pods_priority_cutoff": 0, "estimator": "unknown_estimator", "skip_nodes_with_local_storage": False}
+    sent = {
+        "expendable_pods_priority_cutoff": 0,
+        "estimator": "unknown_estimator",
+        "skip_nodes_with_local_storage": False,
+    }
     config = cluster(cloud, autoscaler_config=sent)["autoscaler_config"]
     assert (config["expendable_pods_priority_cutoff"], config["estimator"]) == (0, "binpacking")
     assert not config["skip_nodes_with_local_storage"]
