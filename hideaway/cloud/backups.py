@@ -8,7 +8,7 @@ from typing import Any
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
 from hideaway.cloud.servers import Server
-from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image, Snapshot, Volume, VolumePart
+from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image, Reference, Snapshot, Volume, VolumePart
 
 
 def _common(change: Change, owner: Document, project_id: str) -> dict[str, Any]:
@@ -88,4 +88,29 @@ def backup(change: Change, server: Server, name: str = "") -> Image:
         extra_volumes=parts,
         from_server=server.id,
     )
+    return make_image(change, image)
+
+
+def make_image(change: Change, image: Image) -> Image:
+    """Keep a new image; the block snapshots that it is made of say that it uses them (recorded)."""
+    for part in (image.root_volume, *image.extra_volumes.values()):
+        snapshot = change.ledger.get(BlockSnapshot, part.id)
+        if snapshot is not None:
+            link = Reference(
+                id=change.ids.uuid(),
+                product_resource_type="instance_image",
+                product_resource_id=image.id,
+                created_at=change.now,
+                type="link",
+            )
+            references = [*snapshot.references, link]
+            change.ledger.put(snapshot.changed(change.now, references=references, status="in_use", pending=None))
     return change.begin(image, "creating", "available")
+
+
+def remove_image(change: Change, image: Image) -> None:
+    """Forget an image; its snapshots stay, free."""
+    for snapshot in change.ledger.find(BlockSnapshot, ref=image.id):
+        left = [r for r in snapshot.references if r.product_resource_id != image.id]
+        change.ledger.put(snapshot.changed(change.now, references=left, status="in_use" if left else "available"))
+    change.ledger.remove(image)

@@ -13,7 +13,7 @@ from hideaway.api.shapes import Body, Listing, Name, Tags, given
 from hideaway.base.errors import NotFound, PermissionDenied, PreconditionFailed
 from hideaway.cloud.backups import snapshot_block, volume_type
 from hideaway.cloud.images import root_snapshots
-from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image
+from hideaway.cloud.volumes import BlockSnapshot, BlockVolume
 
 
 class CreateSnapshot(Body, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ def update(call: Call, body: UpdateSnapshot) -> dict[str, Any]:
 
 def delete(call: Call) -> None:
     snapshot = _own(call)
-    if call.change.ledger.find(Image, ref=snapshot.id):
+    if snapshot.references:
         raise PreconditionFailed("resource_still_in_use", "an image uses it", snapshot.resource, snapshot.id)
     call.change.ledger.remove(snapshot)
 

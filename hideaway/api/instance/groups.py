@@ -63,7 +63,7 @@ def view(call: Call, group: SecurityGroup) -> dict[str, Any]:
         "stateful": group.stateful,
         "inbound_default_policy": group.inbound_default_policy,
         "outbound_default_policy": group.outbound_default_policy,
-        "organization_default": False,
+        "organization_default": group.project_default,
         "project_default": group.project_default,
         "enable_default_security": group.enable_default_security,
         "state": group.state,
@@ -132,15 +132,12 @@ def update(call: Call, body: UpdateGroup) -> dict[str, Any]:
 
 
 def delete(call: Call) -> None:
+    """The default group, too, while no server has it (recorded); it is made again when it is next looked for."""
     group = call.own(SecurityGroup, param="security_group_id")
     used = [s for s in call.change.ledger.find(Server, ref=group.id) if s.security_group_id == group.id]
     if used:
         raise PreconditionFailed(
             "resource_still_in_use", "group is in use. you cannot delete it.", group.resource, group.id
-        )
-    if group.project_default:
-        raise PreconditionFailed(
-            "resource_not_usable", "the project's default group cannot be deleted", group.resource, group.id
         )
     call.change.ledger.remove(group)
 

@@ -11,6 +11,7 @@ from hideaway.api.instance.views import image_view, public_image_view
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags, given
 from hideaway.base.errors import NotFound, PermissionDenied, invalid
+from hideaway.cloud.backups import make_image, remove_image
 from hideaway.cloud.images import current_images, public_image
 from hideaway.cloud.volumes import BlockSnapshot, Image, VolumePart
 
@@ -79,7 +80,7 @@ def create(call: Call, body: CreateImage) -> dict[str, Any]:
         public=bool(body.public),
         tags=body.tags or [],
     )
-    return {"image": image_view(call.change.begin(image, "creating", "available"))}
+    return {"image": image_view(make_image(call.change, image))}
 
 
 def _own(call: Call) -> Image:
@@ -129,7 +130,7 @@ def update(call: Call, body: UpdateImage) -> dict[str, Any]:
 
 
 def delete(call: Call) -> None:
-    call.change.ledger.remove(_own(call))
+    remove_image(call.change, _own(call))
 
 
 BASE = "/zones/{zone}/images"

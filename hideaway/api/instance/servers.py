@@ -21,7 +21,7 @@ from hideaway.base.ids import is_uuid
 from hideaway.cloud import instances
 from hideaway.cloud.images import LOCAL, SBS, PublicImage, image_of
 from hideaway.cloud.network import Ip
-from hideaway.cloud.server_types import ServerType, offered, server_type
+from hideaway.cloud.server_types import ServerType, server_type
 from hideaway.cloud.servers import PlacementGroup, PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.cloud.volumes import Image
 
@@ -78,7 +78,7 @@ def wrapped(call: Call, server: Server) -> dict[str, Any]:
 
 def create(call: Call, body: CreateServer) -> dict[str, Any]:
     organization, project = call.project(body.project or body.organization, Server.resource, "project")
-    kind = _kind(call, body.commercial_type)
+    kind = _kind(body.commercial_type)
     image = _image(call, body.image, kind, body.volumes or {}) if body.image else None
     storage = plan(call, body.volumes or {}, kind, image, project)
     group = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
@@ -113,10 +113,11 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
     return wrapped(call, server)
 
 
-def _kind(call: Call, name: str) -> ServerType:
+def _kind(name: str) -> ServerType:
+    """A type of the catalogue. Any zone takes any of them: what a zone lists changes from month to month."""
     kind = server_type(name)
-    if kind is None or kind.name not in offered(call.place):
-        raise invalid("commercial_type", f"{name!r} is no server type of {call.place}")
+    if kind is None:
+        raise invalid("commercial_type", f"{name!r} is no server type")
     return kind
 
 
@@ -230,6 +231,8 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
         value = getattr(body, name)
         if value is not None and value != getattr(server, name):
             fields[name] = value
+    if "name" in fields:
+        fields["hostname"] = fields["name"]
     if body.security_group is not None:
         wanted = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
         fields["security_group_id"] = here(call, SecurityGroup, wanted, "security_group").id
@@ -240,7 +243,7 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
     if body.commercial_type is not None and body.commercial_type != server.commercial_type:
         if server.state != "stopped":
             raise PlainError(400, "server should be stopped to change its commercial type", "invalid_request_error")
-        fields["commercial_type"] = _kind(call, body.commercial_type).name
+        fields["commercial_type"] = _kind(body.commercial_type).name
     return fields
 
 

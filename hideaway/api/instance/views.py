@@ -61,7 +61,8 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         "location": _location(server),
         "maintenances": [],
         "allowed_actions": ALLOWED.get(server.state, []),
-        "placement_group": placement_view(placement) if placement else None,
+        # A server's answer says false whatever is the case, the group's own answer true (every recording).
+        "placement_group": placement_view(placement) | {"policy_respected": False} if placement else None,
         "private_nics": [nic_view(nic) for nic in ledger.find(PrivateNic, ref=server.id)],
         "zone": server.zone,
         "filesystems": [],
