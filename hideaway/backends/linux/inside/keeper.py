@@ -23,6 +23,7 @@ from . import hands, namespaces
 
 BUSY = 75
 """Exit status: another keeper has this folder."""
+FIRST_SERVER = 10.0  # seconds
 SHORTEST_RESTART, LONGEST_RESTART = 0.1, 5.0
 
 
@@ -62,7 +63,8 @@ class Keeper:
         self.orphans: set[int] = set()  # process groups that worked for a server that is gone
         self.programs: dict[str, Program] = {}
         self.waiting: list[tuple[Connection, Any]] = []  # who wants to serve
-        self.alone_since = time.monotonic()
+        # Its first server is given time to come, however short the linger is.
+        self.alone_since = time.monotonic() + FIRST_SERVER
         self.ending = False
 
     def loop(self) -> None:
