@@ -29,7 +29,8 @@ class Scene:
         owner = running.owner
         self.cloud = running
         self.access = Access(
-            url=running.url, data_plane="linux", access_key=owner["access_key"], secret_key=owner["secret_key"],
+            url=running.url, said="", data_plane="linux",
+            access_key=owner["access_key"], secret_key=owner["secret_key"],
             organization_id=owner["organization_id"], project_id=owner["project_id"],
         )  # fmt: skip
         self.apis = Apis(self.access)
@@ -126,9 +127,10 @@ def test_a_node_port_is_filtered_before_the_nodes_own_translation(scene: Scene) 
     """What a node forwards (a NodePort's DNAT) passes no input hook of its own: the edge must have dropped it."""
     node, behind = scene.stage.controlled[0], scene.stage.isolated[0]
     rules = (
-        "table ip nodeport { chain pre { type nat hook prerouting priority -100; "
-        f"tcp dport 30081 dnat to {behind.private}:{PORT}; }} "
-        'chain post { type nat hook postrouting priority 100; oifname "ens*" masquerade; } }'
+        "table ip nodeport {\n"
+        " chain pre { type nat hook prerouting priority -100;"
+        f" tcp dport 30081 dnat to {behind.private}:{PORT};\n }}\n"
+        ' chain post { type nat hook postrouting priority 100; oifname "ens*" masquerade;\n }\n}'
     )
     scene.hosts.run(node.name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
     made = scene.hosts.run(node.name, "nft", rules)

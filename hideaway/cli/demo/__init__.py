@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hideaway.cli.demo.cloud import Access, Apis, Stage, build, serving
 from hideaway.cli.demo.probes import Hosts
-from hideaway.cli.demo.rows import INTERNET, Row, Scene, rows
+from hideaway.cli.demo.rows import INTERNET, By, Row, Scene, rows
 
 
 @click.command("demo")
@@ -35,20 +35,26 @@ def command(
     flags += ["--heartbeat-interval", str(heartbeat_interval), "--heartbeat-grace", str(heartbeat_grace)]
     with tempfile.TemporaryDirectory(prefix="hideaway-demo-") as folder, serving(Path(folder), *flags) as access:
         packets = access.data_plane != "none"
-        console.print(f"a cloud of its own at {access.url}, data plane {access.data_plane}")
+        console.print(f"a cloud of its own at {access.url}; {access.said}", soft_wrap=True)
         console.print(f"heartbeats every {heartbeat_interval:g} s, grace {heartbeat_grace:g} s (10 s and 40 s else)")
         seen = _observe(console, access, packets, heartbeat_grace)
     _print(console, seen, as_json)
     differ = [r for r in seen if not r.agrees]
-    unseen = [r for r in seen if not r.shown]
-    console.print(
-        f"{len(seen) - len(differ)} of {len(seen)} rows as the document says"
-        + (f", {len(unseen)} of them on records only" if unseen else ", by packets where packets can tell")
-        + f"; {time.monotonic() - began:.1f} s"
-    )
+    unseen = [r for r in seen if r.by != By.PACKETS]
+    console.print(_verdict(seen, time.monotonic() - began), soft_wrap=True)
     if require_packets and unseen:
         console.print("packets are required and this machine lets none flow: hideaway doctor says what is missing")
     return 1 if differ or (require_packets and unseen) else 0
+
+
+def _verdict(seen: list[Row], seconds: float) -> str:
+    shown = [r for r in seen if r.by != By.NOTHING]
+    good = sum(r.agrees for r in shown)
+    words = f"{good} of {len(shown)} rows as the document says"
+    records = sum(r.by == By.RECORDS for r in shown)
+    if records:
+        words += f", {records} of them on records only; {len(seen) - len(shown)} could not be shown without packets"
+    return f"{words}; {seconds:.1f} s"
 
 
 def _observe(console: Console, access: Access, packets: bool, grace: float) -> list[Row]:
@@ -69,7 +75,7 @@ def _observe(console: Console, access: Access, packets: bool, grace: float) -> l
             for row in rows(Scene(apis, stage, hosts, grace)):
                 seen.append(row)
                 status.update(row.statement)
-                console.print(f"  {_mark(row)} {row.statement}: {row.observed}")
+                console.print(f"  {_mark(row)} {row.statement}", soft_wrap=True)
         return seen
     finally:
         if hosts is not None:
@@ -90,7 +96,9 @@ def _open(hosts: Hosts, stage: Stage) -> None:
 def _mark(row: Row) -> str:
     if not row.agrees:
         return "[red]DIFFERS[/red]"
-    return "[green]as said[/green]" if row.shown else "[yellow]records[/yellow]"
+    return {By.PACKETS: "[green]as said[/green]", By.RECORDS: "[yellow]records[/yellow]", By.NOTHING: "not shown"}[
+        row.by
+    ]
 
 
 def _print(console: Console, seen: list[Row], as_json: bool) -> None:

@@ -20,9 +20,10 @@ Tell = Callable[[str], None]
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the demonstration's cloud."""
+    """How to reach the demonstration's cloud, and what it said of its data plane."""
 
     url: str
+    said: str
     data_plane: str
     access_key: str
     secret_key: str
@@ -58,6 +59,7 @@ def _access(state: Path, process: subprocess.Popen[bytes], log: Path) -> Access:
         if server is not None and owner is not None and server.pid == process.pid:
             return Access(
                 url=server.url,
+                said=_said(log),
                 data_plane=server.data_plane,
                 access_key=owner.access_key,
                 secret_key=owner.secret_key,
@@ -66,6 +68,16 @@ def _access(state: Path, process: subprocess.Popen[bytes], log: Path) -> Access:
             )
         time.sleep(0.05)
     raise HideawayError(f"the server did not come up within 30 s: {log.read_text().strip()}")
+
+
+def _said(log: Path) -> str:
+    """The server's line on its data plane, once it has printed it."""
+    for _ in range(100):
+        for line in log.read_text().splitlines():
+            if line.startswith("data plane:"):
+                return line
+        time.sleep(0.02)
+    return ""
 
 
 class Apis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 
 import msgspec
 
@@ -16,13 +17,21 @@ EDGE = "edge"
 PROBE = "198.18.9.9"
 
 
+class By(StrEnum):
+    """What a row was observed by: packets (or the API, where the statement is about its answers), records, nothing."""
+
+    PACKETS = "packets"
+    RECORDS = "records"
+    NOTHING = "nothing"
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement, what was observed, and whether they agree. shown: by packets, rather than read from records."""
+    """A statement, what was observed and by what, and whether they agree."""
 
     statement: str
     observed: str
     agrees: bool
-    shown: bool = True
+    by: By = By.PACKETS
 
 
 class Scene:
@@ -48,7 +57,11 @@ class Scene:
 
 
 def _recorded(statement: str, observed: str, agrees: bool) -> Row:
-    return Row(statement=statement, observed=f"on records: {observed}", agrees=agrees, shown=False)
+    return Row(statement=statement, observed=f"on records: {observed}", agrees=agrees, by=By.RECORDS)
+
+
+def _unshown(statement: str, why: str) -> Row:
+    return Row(statement=statement, observed=f"not shown: {why}", agrees=True, by=By.NOTHING)
 
 
 def subnet(scene: Scene) -> Row:
@@ -166,7 +179,7 @@ def no_way_round(scene: Scene) -> Iterator[Row]:
     for name, via in ways:
         statement = f"nor by a static route through {name}"
         if scene.hosts is None:
-            yield _recorded(statement, "routes are a matter of packets", True)
+            yield _unshown(statement, "routes are a matter of packets")
             continue
         set_ = scene.hosts.run(EDGE, "sh", "-c", _ROUTE.format(action="replace", net=scene.stage.subnet, via=via))
         told = scene.answers(INTERNET, scene.stage.isolated, public=False)
@@ -185,7 +198,7 @@ def detached(scene: Scene) -> Row:
     statement = "gateway detached: isolated nodes NotReady, controlled ones stay Ready"
     scene.apis.gateways.delete_gateway_network(gateway_network_id=scene.stage.attachment_id)
     if scene.hosts is None:
-        return _recorded(statement, "heartbeats are a matter of packets", True)
+        return _unshown(statement, "heartbeats are packets")
     took = until(lambda: set(scene.statuses(scene.stage.isolated_pool)) == {"not_ready"}, scene.grace + 10)
     return _heard(scene, statement, took, "not_ready")
 
@@ -195,7 +208,7 @@ def attached(scene: Scene) -> Row:
     statement = "gateway attached again: all nodes Ready"
     attach(scene.apis, scene.stage.gateway_id, scene.stage.network_id)
     if scene.hosts is None:
-        return _recorded(statement, "attached again", True)
+        return _unshown(statement, "heartbeats are packets")
     took = until(lambda: set(scene.statuses(scene.stage.isolated_pool)) == {"ready"}, 15)
     return _heard(scene, statement, took, "ready")
 
