@@ -1,14 +1,15 @@
 """What happens to every request, in order. The pipeline knows no product; products are tables of Routes.
 
-1. find the route (else 404)      4. authenticate the key          7. run the handler in one transaction
-2. check region, zone, ids        5. end the transitions due       8. wait (2 s at most) for a transition to end
-3. decode the body and the query  6. (the handler) authorize       9. answer
+1. find the route (else 404)      4. decode the body and the query  7. run the handler in one transaction
+2. authenticate the key           5. end the transitions due        8. wait (2 s at most) for a transition to end
+3. check region, zone, ids        6. (the handler) authorize        9. answer
 Any refusal, at any step, becomes the vendor's document (`documents_of_errors`) and changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from hideaway.cloud.change import Change, Pace, settle_due
 from hideaway.cloud.places import REGIONS, ZONES
 from hideaway.store import Store
 
+log = logging.getLogger(__name__)
 MAX_BODY = 2 * 1024 * 1024  # bytes
 WAIT_SECONDS = 2.0
 _ENCODER = msgspec.json.Encoder()
@@ -93,7 +95,7 @@ class Api:
     def application(self) -> Starlette:
         """The ASGI application."""
         routes: list[BaseRoute] = [self._mount(product) for product in self.products]
-        application = Starlette(routes=routes, exception_handlers={404: _not_served, 405: _not_served})
+        application = Starlette(routes=routes, exception_handlers={404: _not_served, 405: _not_served, 500: _failed})
         application.router.redirect_slashes = False
         return application
 
@@ -111,6 +113,7 @@ class Api:
         async def endpoint(request: Request) -> Response:
             route = methods.get(request.method) or methods["GET"]
             try:
+                self._admit(route, request)
                 params = _parameters(route, request.path_params)
                 arguments = await _arguments(route, request)
                 return await self._run(product, route, request, params, arguments)
@@ -137,6 +140,18 @@ class Api:
             finally:
                 self._changed.discard(event)
 
+    def _admit(self, route: Route, request: Request) -> None:
+        """Refuse who has no live key before anything that was sent is looked at. The handler's transaction asks again."""
+        if not route.open:
+            with self.store.transaction() as ledger:
+                self._principal(ledger, request)
+
+    def _principal(self, ledger: Ledger, request: Request) -> Principal:
+        origin = Origin(
+            ip=request.client.host if request.client else "", user_agent=request.headers.get("user-agent", "")
+        )
+        return authenticate(ledger, request.headers.get("x-auth-token"), self.clock.now(), origin)
+
     def _transact(
         self, product: Product, route: Route, request: Request, params: dict[str, str], arguments: list[Any]
     ) -> tuple[Call, Any]:
@@ -146,7 +161,7 @@ class Api:
         with self.store.transaction() as ledger:
             call = Call(
                 change=Change(ledger, now, self.ids, self.pace),
-                principal=NOBODY if route.open else authenticate(ledger, request.headers.get("x-auth-token"), now),
+                principal=NOBODY if route.open else self._principal(ledger, request),
                 settings=self.settings,
                 area=product.area,
                 write=route.method not in ("GET", "HEAD"),
@@ -252,6 +267,12 @@ def _answer(status: int, result: Any, headers: dict[str, str]) -> Response:
 
 def _json(status: int, document: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(_ENCODER.encode(document), status, headers, "application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A fault of hideaway's own, which no request should be able to bring about: its traceback goes to the log."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _json(500, {"message": f"hideaway failed: {type(error).__name__}; its log has more", "type": "internal"})
 
 
 async def _not_served(request: Request, error: Exception) -> Response:
