@@ -126,6 +126,7 @@ class SecurityGroup(Document, frozen=True, kw_only=True):
     kind: ClassVar[str] = "instance/security_group"
     resource: ClassVar[str] = "instance_security_group"
     status_field: ClassVar[str] = "state"
+    carried: ClassVar[bool] = True
 
     zone: str
     name: str
