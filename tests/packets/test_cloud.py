@@ -282,9 +282,10 @@ def test_port_translation_leads_to_an_isolated_node(scene: Scene) -> None:
 def test_networks_of_different_vpcs_never_meet(scene: Scene) -> None:
     """Even one with the same subnet: another VPC's Instance is on another wire."""
     apis = scene.apis
-    vpc = apis.vpc.create_vpc(name="other", enable_routing=True)
+    with scene.cloud.http() as http:
+        vpc = http.post("/vpc/v2/regions/fr-par/vpcs", json={"name": "other"}).json()["id"]
     network = apis.vpc.create_private_network(
-        name="other", vpc_id=vpc.id, subnets=[scene.stage.subnet], default_route_propagation_enabled=False
+        name="other", vpc_id=vpc, subnets=[scene.stage.subnet], default_route_propagation_enabled=False
     )
     server = apis.instances.create_server(
         commercial_type="DEV1-S", name="stranger", image="ubuntu_jammy", protected=False, dynamic_ip_required=False
