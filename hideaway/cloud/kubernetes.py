@@ -9,7 +9,8 @@ import msgspec
 
 from hideaway.cloud.addressing import PublicAddress
 from hideaway.cloud.documents import GONE, Document, Ledger
-from hideaway.cloud.network import Ip, PrivateNetwork
+from hideaway.cloud.network import PrivateNetwork
+from hideaway.cloud.private_networks import users
 
 SHARED_TYPE = "kapsule"
 """The one cluster type whose control plane sleeps while it has no pool (every recording without pools)."""
@@ -114,7 +115,7 @@ class Cluster(Document, frozen=True, kw_only=True):
         if address is not None:
             ledger.remove(address)
         network = ledger.get(PrivateNetwork, self.private_network_id or "") if self.takes_network_along else None
-        if network is not None and not network_users(ledger, network, self.id):
+        if network is not None and [u.id for u in users(ledger, network)] == [self.id]:
             ledger.remove(network)
         return None
 
@@ -275,11 +276,3 @@ class ExternalNode(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.cluster_id, self.pool_id, *((self.node_id,) if self.node_id else ()))
-
-
-def network_users(ledger: Ledger, network: PrivateNetwork, but: str = "") -> list[Document]:
-    """What still uses a Private Network, apart from the cluster `but`: booked addresses, clusters, pools."""
-    users: list[Document] = [*ledger.find(Ip, ref=network.id)]
-    users += [c for c in ledger.find(Cluster, ref=network.id) if c.id != but]
-    users += [p for p in ledger.find(Pool, ref=network.id) if p.cluster_id != but]
-    return users

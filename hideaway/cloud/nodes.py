@@ -127,13 +127,17 @@ def _present_group(ledger: Ledger, cluster: Cluster, zone: str) -> SecurityGroup
 
 def group_of(change: Change, cluster: Cluster, pool: Pool) -> SecurityGroup:
     """The group that a pool's next node shall be in: the one that its user chose, else the cluster's."""
-    own = change.ledger.get(SecurityGroup, pool.security_group_id) if pool.own_security_group else None
-    return own or group_in_force(change, cluster, pool.zone_of)
+    return chosen_group(change.ledger, pool) or group_in_force(change, cluster, pool.zone_of)
+
+
+def chosen_group(ledger: Ledger, pool: Pool) -> SecurityGroup | None:
+    """The group that a pool's user chose; None when there was no choice, or the group is gone."""
+    return ledger.get(SecurityGroup, pool.security_group_id) if pool.own_security_group else None
 
 
 def shown_group(ledger: Ledger, cluster: Cluster, pool: Pool) -> str:
     """The id of the group in force, as the pool's answer names it; "" for a pool without nodes where there is none."""
-    if pool.own_security_group or live_nodes(ledger, pool):
+    if chosen_group(ledger, pool) or live_nodes(ledger, pool):
         return pool.security_group_id
     group = _present_group(ledger, cluster, pool.zone_of) or named_group(ledger, cluster, pool.zone_of)
     return group.id if group else ""
@@ -270,7 +274,7 @@ def make_node(change: Change, cluster: Cluster, pool: Pool) -> Node:
     """
     group = group_of(change, cluster, pool)
     if pool.security_group_id != group.id:
-        pool = msgspec.structs.replace(pool, security_group_id=group.id)
+        pool = msgspec.structs.replace(pool, security_group_id=group.id, own_security_group=False)
         change.ledger.put(pool)
     id_ = change.ids.uuid()
     server = _make_server(change, cluster, pool, id_)

@@ -103,8 +103,13 @@ def policy_of(faults: Faults, old: UpgradePolicy, asked: Policy | None) -> Upgra
 
 
 def check_sizes(faults: Faults, pool: Pool) -> None:
-    """max_size is never below min_size; where the autoscaler works, size lies between them."""
-    if pool.max_size < pool.min_size:
+    """max_size is 1 at least (Terraform's provider explains this refusal) and never below min_size.
+
+    Where the autoscaler works, size lies between them.
+    """
+    if pool.max_size < 1 and pool.node_type != EXTERNAL:
+        faults.add("max_size", "max_size must be at least 1; it is size where it is left out")
+    elif pool.max_size < pool.min_size:
         faults.add("max_size", f"max_size {pool.max_size} is smaller than min_size {pool.min_size}")
     elif pool.autoscaling and not pool.min_size <= pool.size <= pool.max_size:
         faults.add("size", f"size {pool.size} is not between min_size {pool.min_size} and max_size {pool.max_size}")

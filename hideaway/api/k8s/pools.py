@@ -141,10 +141,15 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def upgrade(call: Call, body: UpgradePool) -> dict[str, Any]:
-    """To the cluster's version, or one between the two: a pool is never newer than its control plane."""
+    """To the cluster's version, or one between the two: a pool is never newer than its control plane.
+
+    To its own version is no change: Terraform asks for that after an upgrade of the cluster that took the pools along.
+    """
     pool = _changeable(call)
     cluster = call.change.need(Cluster, pool.cluster_id)
     wanted = body.version or cluster.version
+    if wanted == pool.version:
+        return view(call, pool)
     later = [cluster.version, *(v.name for v in catalogue.versions())]
     numbers = catalogue.number_of(pool.version), catalogue.number_of(cluster.version)
     if wanted not in later or not numbers[0] < catalogue.number_of(wanted) <= numbers[1]:

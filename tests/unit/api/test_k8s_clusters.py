@@ -229,6 +229,7 @@ def test_a_cluster_is_upgraded_one_minor_version_at_a_time_with_its_pools_or_wit
     cloud.post(f"{one}/upgrade", version="1.36.1", upgrade_pools=True)
     assert cloud.get(f"{K8S}/pools/{found['id']}")["version"] == "1.36.1"
     assert not cloud.get(one)["upgrade_available"]
+    assert cloud.post(f"{K8S}/pools/{found['id']}/upgrade", version="1.36.1")["status"] == "ready"
     assert cloud.ask("POST", f"{K8S}/pools/{found['id']}/upgrade", {"version": "1.35.3"}).wrong == ["version"]
 
 

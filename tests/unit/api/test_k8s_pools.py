@@ -57,6 +57,7 @@ def test_a_pool_is_answered_as_the_vendor_answers_it(cloud: Cloud) -> None:
         ({"size": -1}, ["size"]),
         ({"size": 5, "min_size": 1, "max_size": 3, "autoscaling": True}, ["size"]),
         ({"min_size": 3, "max_size": 1}, ["max_size"]),
+        ({"size": 0}, ["max_size"]),
         ({"root_volume_type": "b_ssd"}, ["root_volume_type"]),
         ({"node_type": "PRO2-XXS", "root_volume_type": "l_ssd"}, ["root_volume_type"]),
         ({"root_volume_size": 1}, ["root_volume_size"]),
@@ -251,7 +252,7 @@ def test_user_data_are_kept_with_the_pool(cloud: Cloud) -> None:
 def test_the_zones_first_node_makes_the_clusters_group(cloud: Cloud) -> None:
     id_ = cluster(cloud)["id"]
     name = f"kubernetes {id_}"
-    empty = pool(cloud, id_, size=0)
+    empty = pool(cloud, id_, size=0, max_size=1)
     assert groups(cloud, "fr-par-1", name) == []
     assert empty["security_group_id"] == ""
     found = pool(cloud, id_)
