@@ -10,7 +10,7 @@ from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
 from hideaway.cloud.kubernetes import Cluster, Node, Pool
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Ip, PrivateNetwork
-from hideaway.cloud.nodes import security_groups_differ
+from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
 from hideaway.compile.faults import egress_fault
 

@@ -20,6 +20,7 @@ from hideaway.cloud import nodes
 from hideaway.cloud.kubeconfig import kubeconfig
 from hideaway.cloud.kubernetes import SHARED_TYPE, Cluster
 from hideaway.cloud.network import PrivateNetwork
+from hideaway.cloud.node_groups import live_pools
 
 DEFAULT_CNI = {"kapsule": "cilium", "multicloud": "kilo"}
 TRANSIENT = ("creating", "updating", "deleting")
@@ -196,7 +197,7 @@ def set_type(call: Call, body: SetType) -> dict[str, Any]:
     type_ = next((t for t in catalogue.types_for(cluster, call.change.now) if t.name == body.type), None)
     if type_ is None or type_.name == cluster.type:
         raise invalid("type", f"a cluster of type {cluster.type} cannot become {body.type!r}; see available-types")
-    size = sum(p.size for p in nodes.live_pools(call.change.ledger, cluster))
+    size = sum(p.size for p in live_pools(call.change.ledger, cluster))
     if size > type_.max_nodes:
         raise invalid("type", f"the cluster has {size} nodes; type {type_.name} has {type_.max_nodes} at most")
     changed = cluster.changed(call.change.now, type=type_.name, commitment_ends_at=call.change.now + type_.commitment)

@@ -15,8 +15,8 @@ from hideaway.base.ids import is_uuid
 from hideaway.cloud.documents import Document
 from hideaway.cloud.kubernetes import Cluster, Pool, Taint, UpgradePolicy
 from hideaway.cloud.network import PrivateNetwork
+from hideaway.cloud.node_groups import live_pools
 from hideaway.cloud.node_types import EXTERNAL, LEAST_MEMORY, answered, node_type, root_volume
-from hideaway.cloud.nodes import live_pools
 from hideaway.cloud.places import REGIONS, ZONES
 from hideaway.cloud.servers import PlacementGroup, SecurityGroup
 

@@ -28,6 +28,7 @@ from hideaway.api.shapes import Body, Listing, given
 from hideaway.base.errors import NotFound, TransientState, invalid
 from hideaway.cloud import nodes
 from hideaway.cloud.kubernetes import Cluster, Pool
+from hideaway.cloud.node_groups import move_pool, shown_group
 from hideaway.cloud.node_types import EXTERNAL
 from hideaway.cloud.servers import SecurityGroup
 
@@ -58,7 +59,7 @@ class SetStartupTaints(Body, frozen=True, kw_only=True):
 def view(call: Call, pool: Pool) -> dict[str, Any]:
     """The security group that is answered is the one in force."""
     cluster = call.change.ledger.get(Cluster, pool.cluster_id)
-    group = nodes.shown_group(call.change.ledger, cluster, pool) if cluster else pool.security_group_id
+    group = shown_group(call.change.ledger, cluster, pool) if cluster else pool.security_group_id
     fields = answer(pool, security_group_id=group)
     del fields["organization_id"], fields["project_id"]
     return fields
@@ -133,7 +134,7 @@ def _move(call: Call, cluster: Cluster, pool: Pool, group_id: str) -> Pool:
     group = None
     if group_id:
         group = of_zone(call, SecurityGroup, group_id, "security_group_id", pool.zone_of, pool.project_id)
-    return nodes.move_pool(call.change, cluster, pool, group)
+    return move_pool(call.change, cluster, pool, group)
 
 
 def delete(call: Call) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def test_an_update_changes_what_it_names_and_passes_through_updating(cloud: Clou
     oidc = {"issuer_url": "https://a", "client_id": "b", "groups_claim": ["x"]}
     changed = cloud.patch(f"{CLUSTERS}/{made['id']}", description="", tags=None, open_id_connect_config=oidc)
     assert (changed["status"], changed["description"], changed["tags"]) == ("updating", "", ["a"])
-    partly = {"issuer_url": "https://c", "client_id": None, "groups_claim": []}
+    partly: dict[str, Any] = {"issuer_url": "https://c", "client_id": None, "groups_claim": []}
     cloud.get(f"{CLUSTERS}/{made['id']}")
     changed = cloud.patch(f"{CLUSTERS}/{made['id']}", open_id_connect_config=partly)["open_id_connect_config"]
     assert (changed["issuer_url"], changed["client_id"], changed["groups_claim"]) == ("https://c", "b", [])
@@ -273,6 +273,15 @@ def test_additional_resources_go_with_the_cluster_where_nothing_else_uses_them(c
         assert cloud.ask("GET", f"{CLUSTERS}/{made['id']}").status == 404
         assert cloud.ask("GET", f"{NETWORKS}/{pn}").status == status
     assert cloud.get(f"{CLUSTERS}/{other['id']}")["private_network_id"] == shared
+
+
+def test_volumes_named_after_the_cluster_are_additional_resources(cloud: Cloud) -> None:
+    volumes = "/block/v1/zones/fr-par-2/volumes"
+    made = cluster(cloud)
+    for name in (f"{made['id']}_pvc-1", "mine"):
+        cloud.post(volumes, name=name, from_empty={"size": 10**9})
+    cloud.ask("DELETE", f"{CLUSTERS}/{made['id']}", query={"with_additional_resources": True})
+    assert [v["name"] for v in cloud.get(volumes)["volumes"]] == ["mine"]
 
 
 def test_the_control_planes_address_is_given_back(cloud: Cloud) -> None:

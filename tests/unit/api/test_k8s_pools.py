@@ -8,7 +8,8 @@ import pytest
 
 from hideaway.cloud.change import Change, Pace
 from hideaway.cloud.kubernetes import Cluster, Node
-from hideaway.cloud.nodes import mark_not_ready, mark_ready, node_name, pool_status, security_groups_differ
+from hideaway.cloud.node_groups import security_groups_differ
+from hideaway.cloud.nodes import mark_not_ready, mark_ready, node_name, pool_status
 from tests.api_in_process import Cloud
 from tests.unit.api.kubernetes import (
     CLUSTERS,
