@@ -1,23 +1,39 @@
-"""Who is calling, and what they may do. IAM's policies decide; every product asks here."""
+"""Who is calling, and what they may do. IAM's policies decide; every product asks here.
+
+Nothing is remembered between requests: a key that is deleted, expired or whose bearer is gone, a policy that is taken
+back, counts from the next request on. (An owner's request costs one look-up by the key's digest.)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from hideaway.base.errors import PermissionDenied, Unauthenticated
+from hideaway.cloud.conditions import Request, holds
 from hideaway.cloud.documents import Ledger
-from hideaway.cloud.identity import ApiKey, Group, Policy, User, digest
+from hideaway.cloud.identity import ApiKey, Application, Group, Policy, User, digest
+from hideaway.cloud.permissions import PERMISSION_SETS, PermissionSet
 
-EVERYTHING = "*"
+MAX_SECRET = 256  # characters; a secret key is a UUID
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request comes from: what policies' conditions may ask about."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+NOWHERE = Origin()
 
 
 class Grant(msgspec.Struct, frozen=True):
     """One permission set on a scope: an organization (project None) or one project of it."""
 
-    area: str  # the product, or EVERYTHING
-    write: bool
+    permission_set: PermissionSet
     project_id: str | None
 
 
@@ -27,49 +43,27 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     access_key: str
     organization_id: str
     default_project_id: str
-    bearer_id: str  # a user's or an application's id
+    bearer_id: str  # a user's or an application's id; "" for the key of a machine
     owner: bool
     grants: tuple[Grant, ...] = ()
+    origin: Origin = NOWHERE
 
     def may(self, area: str, *, write: bool, project_id: str | None) -> bool:
         """Whether it may read (write: change) an area's resources of a project (None: of the whole organization)."""
         if self.owner:
             return True
         return any(
-            g.area in (area, EVERYTHING) and (g.write or not write) and g.project_id in (None, project_id)
-            for g in self.grants
+            g.project_id in (None, project_id) and g.permission_set.covers(area, write=write) for g in self.grants
         )
 
 
 NOBODY = Principal(access_key="", organization_id="", default_project_id="", bearer_id="", owner=False)
-"""Who calls a route that needs no key."""
-
-# Permission sets are named <area>FullAccess and <area>ReadOnly; these are not.
-SPECIAL_SETS: dict[str, tuple[str, bool]] = {
-    "AllProductsFullAccess": (EVERYTHING, True),
-    "AllProductsReadOnly": (EVERYTHING, False),
-    "OrganizationManager": (EVERYTHING, True),
-    "OrganizationReadOnly": (EVERYTHING, False),
-    "IAMManager": ("IAM", True),
-    "IAMReadOnly": ("IAM", False),
-    "ProjectManager": ("Project", True),
-    "ProjectReadOnly": ("Project", False),
-}
+"""Who calls an open route: it has no organization, so it sees nothing that belongs to one."""
 
 
-def grant_of(permission_set: str) -> tuple[str, bool] | None:
-    """The (area, write) of a permission set's name; None for one that grants nothing here."""
-    if permission_set in SPECIAL_SETS:
-        return SPECIAL_SETS[permission_set]
-    for suffix, write in (("FullAccess", True), ("ReadOnly", False)):
-        if permission_set.endswith(suffix):
-            return permission_set.removesuffix(suffix), write
-    return None
-
-
-def authenticate(ledger: Ledger, secret: str | None, now: datetime) -> Principal:
-    """The principal of a secret key. Raises Unauthenticated for none, an unknown or an expired one."""
-    if not secret:
+def authenticate(ledger: Ledger, secret: str | None, now: datetime, origin: Origin = NOWHERE) -> Principal:
+    """The principal of a secret key. Raises Unauthenticated for none, an unknown, an expired or a locked user's one."""
+    if not secret or len(secret) > MAX_SECRET:
         raise Unauthenticated("not_found")
     keys = ledger.find(ApiKey, label=digest(secret))
     if not keys:
@@ -77,33 +71,46 @@ def authenticate(ledger: Ledger, secret: str | None, now: datetime) -> Principal
     key = keys[0]
     if key.expires_at is not None and key.expires_at <= now:
         raise Unauthenticated("expired")
+    owner = _bearer_lives(ledger, key)
     bearer = key.user_id or key.application_id or ""
-    user = ledger.get(User, key.user_id) if key.user_id else None
-    if user is not None and user.locked:
-        raise Unauthenticated("locked")
-    owner = user is not None and user.type == "owner"
     return Principal(
         access_key=key.id,
         organization_id=key.organization_id,
         default_project_id=key.default_project_id,
         bearer_id=bearer,
         owner=owner,
-        grants=() if owner else tuple(_grants(ledger, bearer)),
+        grants=() if owner else tuple(_grants(ledger, bearer, Request(origin.ip, origin.user_agent, now))),
+        origin=origin,
     )
 
 
-def _grants(ledger: Ledger, bearer: str) -> list[Grant]:
-    holders = [bearer, *(g.id for g in ledger.find(Group, ref=bearer))]
-    grants: list[Grant] = []
-    for holder in holders:
+def _bearer_lives(ledger: Ledger, key: ApiKey) -> bool:
+    """Whether the key is an owner's. Raises Unauthenticated when its bearer is gone or locked."""
+    if key.user_id:
+        user = ledger.get(User, key.user_id)
+        if user is None:
+            raise Unauthenticated("not_found")
+        if user.locked:
+            raise Unauthenticated("locked")
+        return user.type == "owner"
+    if key.application_id and ledger.get(Application, key.application_id) is None:
+        raise Unauthenticated("not_found")
+    return False
+
+
+def _grants(ledger: Ledger, bearer: str, request: Request) -> Iterator[Grant]:
+    """What the policies of a bearer and of its groups allow, of those whose conditions hold."""
+    if not bearer:
+        return
+    for holder in (bearer, *(group.id for group in ledger.find(Group, ref=bearer))):
         for policy in ledger.find(Policy, ref=holder):
             for rule in policy.rules:
+                if not holds(rule.condition, request):
+                    continue
                 scopes: list[str | None] = [None] if rule.organization_id else list(rule.project_ids or [])
                 for name in rule.permission_set_names:
-                    granted = grant_of(name)
-                    if granted:
-                        grants.extend(Grant(*granted, scope) for scope in scopes)
-    return grants
+                    if name in PERMISSION_SETS:
+                        yield from (Grant(PERMISSION_SETS[name], scope) for scope in scopes)
 
 
 def require(principal: Principal, area: str, resource: str, *, write: bool, project_id: str | None) -> None:

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.routing import Route as StarletteRoute
 
-from hideaway.api.access import NOBODY, authenticate
+from hideaway.api.access import NOBODY, Origin, Principal, authenticate
 from hideaway.api.call import Call, Settings
 from hideaway.api.documents_of_errors import document_of, unserved
 from hideaway.api.shapes import Body, Query
@@ -30,6 +30,7 @@ from hideaway.base.clock import Clock
 from hideaway.base.errors import Fault, HideawayError, InvalidArguments, NotFound, invalid
 from hideaway.base.ids import Ids, is_uuid
 from hideaway.cloud.change import Change, Pace, settle_due
+from hideaway.cloud.documents import Ledger
 from hideaway.cloud.places import REGIONS, ZONES
 from hideaway.store import Store
 
@@ -141,7 +142,7 @@ class Api:
                 self._changed.discard(event)
 
     def _admit(self, route: Route, request: Request) -> None:
-        """Refuse who has no live key before anything that was sent is looked at. The handler's transaction asks again."""
+        """Refuse who has no live key before anything that was sent is looked at. `_transact` asks again."""
         if not route.open:
             with self.store.transaction() as ledger:
                 self._principal(ledger, request)
@@ -212,6 +213,8 @@ async def _arguments(route: Route, request: Request) -> list[Any]:
             raise invalid("body", f"the body is not JSON: {error}", "format") from None
         except RecursionError:
             raise invalid("body", "the body is nested too deep", "format") from None
+    else:
+        await _read(request)  # left unread, a body that nobody asked for would break the connection
     if route.query is not None:
         arguments.append(_query(route.query, request))
     return arguments

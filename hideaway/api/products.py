@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from hideaway.api import block, instance, ipam, k8s, marketplace, vpc, vpcgw
+from hideaway.api import account, block, iam, instance, ipam, k8s, marketplace, rdb, vpc, vpcgw
 from hideaway.api.pipeline import Product
 
 PRODUCTS: tuple[Product, ...] = (
+    account.PRODUCT,
+    iam.PRODUCT,
     *block.PRODUCTS,
     *instance.PRODUCTS,
     marketplace.PRODUCT,
     ipam.PRODUCT,
     k8s.PRODUCT,
+    rdb.PRODUCT,
     vpc.PRODUCT,
     vpcgw.PRODUCT,
 )

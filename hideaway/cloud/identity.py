@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -19,10 +19,11 @@ class Project(Document, frozen=True, kw_only=True):
 
     name: str
     description: str = ""
+    qualification: dict[str, Any] | None = None
 
 
 class User(Document, frozen=True, kw_only=True):
-    """type: owner, member, guest."""
+    """type: owner, member. status: activated, invitation_pending. Its two_factor_enabled is mfa, when answered."""
 
     kind: ClassVar[str] = "iam/user"
     resource: ClassVar[str] = "user"
@@ -37,11 +38,17 @@ class User(Document, frozen=True, kw_only=True):
     status: str = "activated"
     mfa: bool = False
     locked: bool = False
+    last_login_at: datetime | None = None
+    account_root_user_id: str = ""
     tags: list[str] = []
 
     @property
     def label(self) -> str:
         return self.username
+
+    @property
+    def last_login(self) -> datetime | None:
+        return self.last_login_at
 
 
 class Application(Document, frozen=True, kw_only=True):
@@ -94,7 +101,15 @@ class Policy(Document, frozen=True, kw_only=True):
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return tuple(r for r in (self.user_id, self.group_id, self.application_id) if r)
+        return (self.principal_id,) if self.principal_id else ()
+
+    @property
+    def principal_id(self) -> str | None:
+        return self.user_id or self.group_id or self.application_id
+
+    @property
+    def policy_name(self) -> str:
+        return self.name
 
 
 class ApiKey(Document, frozen=True, kw_only=True):
@@ -119,6 +134,14 @@ class ApiKey(Document, frozen=True, kw_only=True):
     def label(self) -> str:
         return self.secret_digest
 
+    @property
+    def access_key(self) -> str:
+        return self.id
+
+    @property
+    def bearer_id(self) -> str | None:
+        return self.user_id or self.application_id
+
 
 class SshKey(Document, frozen=True, kw_only=True):
     kind: ClassVar[str] = "iam/ssh_key"
@@ -128,6 +151,86 @@ class SshKey(Document, frozen=True, kw_only=True):
     public_key: str
     fingerprint: str = ""
     disabled: bool = False
+
+
+class Log(Document, frozen=True, kw_only=True):
+    """That somebody (bearer_id) changed an IAM resource. action: created, updated, deleted."""
+
+    kind: ClassVar[str] = "iam/log"
+    resource: ClassVar[str] = "log"
+
+    ip: str
+    user_agent: str
+    action: str
+    bearer_id: str
+    resource_type: str
+    resource_id: str
+
+
+class OrganizationSettings(Document, frozen=True, kw_only=True):
+    """What an organization has set for all its users. Its id is the organization's. Durations are texts: `3600s`."""
+
+    kind: ClassVar[str] = "iam/organization"
+    resource: ClassVar[str] = "organization"
+
+    alias: str = ""
+    login_password_enabled: bool = True
+    login_magic_code_enabled: bool = True
+    login_oauth2_enabled: bool = True
+    login_saml_enabled: bool = False
+    enforce_password_renewal: bool = False
+    grace_period_duration: str = "604800s"
+    login_attempts_before_locked: int = 0
+    max_login_session_duration: str = "0s"
+    max_api_key_expiration_duration: str = "0s"
+
+
+class Saml(Document, frozen=True, kw_only=True):
+    """Single sign-on of an organization. Its status says what is missing, when answered."""
+
+    kind: ClassVar[str] = "iam/saml"
+    resource: ClassVar[str] = "saml"
+
+    entity_id: str = ""
+    single_sign_on_url: str = ""
+
+
+class SamlCertificate(Document, frozen=True, kw_only=True):
+    """type: signing, encryption."""
+
+    kind: ClassVar[str] = "iam/saml_certificate"
+    resource: ClassVar[str] = "saml_certificate"
+
+    saml_id: str = msgspec.field(name="_saml_id")
+    type: str
+    content: str
+    origin: str = "identity_provider"
+    expires_at: datetime | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.saml_id,)
+
+
+class Scim(Document, frozen=True, kw_only=True):
+    """Provisioning of an organization's users from elsewhere."""
+
+    kind: ClassVar[str] = "iam/scim"
+    resource: ClassVar[str] = "scim"
+
+
+class ScimToken(Document, frozen=True, kw_only=True):
+    """The bearer token itself is answered once and not kept: nothing here is provisioned with it."""
+
+    kind: ClassVar[str] = "iam/scim_token"
+    resource: ClassVar[str] = "scim_token"
+
+    scim_id: str
+    expires_at: datetime | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.scim_id,)
 
 
 def digest(secret: str) -> str:
