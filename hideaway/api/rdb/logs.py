@@ -1,0 +1,69 @@
+"""Logs of instances, as records: one that is asked for becomes ready, and there is nothing to download."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from hideaway.api.call import Call
+from hideaway.api.listing import order
+from hideaway.api.pipeline import Route
+from hideaway.api.rdb.views import view_log
+from hideaway.api.shapes import Body, Listing, Name
+from hideaway.cloud.databases import Database, InstanceLog
+from hideaway.cloud.databasing import settled
+
+LIFE = timedelta(days=1)  # recorded
+
+
+class PrepareLogs(Body, frozen=True, kw_only=True):
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+
+
+class PurgeLogs(Body, frozen=True, kw_only=True):
+    log_name: Name | None = None
+
+
+def prepare(call: Call, body: PrepareLogs) -> dict[str, Any]:
+    """One log for the one node; its name is a number (recorded)."""
+    instance = call.own(Database, param="instance_id")
+    settled(instance)
+    log = InstanceLog(
+        **call.common(instance.project_id, InstanceLog.resource),
+        region=call.region,
+        instance_id=instance.id,
+        node_name=str(10_000_000 + call.change.ids.below(90_000_000)),
+        expires_at=call.change.now + LIFE,
+    )
+    return {"instance_logs": [view_log(call.change.begin(log, "creating", "ready"))]}
+
+
+def list_(call: Call, query: Listing) -> dict[str, Any]:
+    instance = call.own(Database, param="instance_id")
+    logs = order(call.change.ledger.find(InstanceLog, ref=instance.id), query.order_by)
+    return {"instance_logs": [view_log(log) for log in logs]}
+
+
+def get(call: Call) -> dict[str, Any]:
+    return view_log(call.own(InstanceLog, param="instance_log_id"))
+
+
+def purge(call: Call, body: PurgeLogs) -> None:
+    settled(call.own(Database, param="instance_id"))
+
+
+def details(call: Call) -> dict[str, Any]:
+    """No log is kept on an instance, so there is none to tell of."""
+    call.own(Database, param="instance_id")
+    return {"details": []}
+
+
+ONE = "/regions/{region}/instances/{instance_id}"
+ROUTES = [
+    Route(method="POST", path=ONE + "/prepare-logs", handler=prepare, body=PrepareLogs),
+    Route(method="GET", path=ONE + "/logs", handler=list_, query=Listing),
+    Route(method="GET", path="/regions/{region}/logs/{instance_log_id}", handler=get),
+    Route(method="POST", path=ONE + "/purge-logs", handler=purge, body=PurgeLogs, status=204),
+    Route(method="GET", path=ONE + "/logs-details", handler=details),
+]
