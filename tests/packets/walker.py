@@ -83,7 +83,13 @@ class Walker:
         assert not back, f"answered as deleted, then there: {back}"
 
     def _listed(self, path: str, key: str) -> dict[str, Any]:
-        return {item["id"]: item for item in self.call("GET", path)[key]}
+        """All pages of a list: what is on its way out is still listed, and there may be much of it."""
+        found: dict[str, Any] = {}
+        page = 1
+        while items := self.call("GET", f"{path}{'&' if '?' in path else '?'}page={page}")[key]:
+            found |= {item["id"]: item for item in items}
+            page += 1
+        return found
 
     def made(self, kind: str, item: Any) -> None:
         if item is not None:
