@@ -170,7 +170,7 @@ def build(call: Call, faults: Faults, cluster: Cluster, config: PoolConfig, vers
         autoscaling=bool(config.autoscaling),
         size=size,
         min_size=config.min_size or 0,
-        max_size=size if config.max_size is None else config.max_size,
+        max_size=config.max_size or size,  # the Python SDK sends 0 for what it leaves out
         autohealing=bool(config.autohealing),
         tags=config.tags or [],
         placement_group_id=placement.id if placement else None,

@@ -42,7 +42,8 @@ def test_a_pool_is_answered_as_the_vendor_answers_it(cloud: Cloud) -> None:
     assert not {"organization_id", "project_id"} & set(made)
     assert cloud.get(f"{K8S}/pools/{made['id']}")["status"] == "ready"
     assert cloud.get(f"{CLUSTERS}/{id_}")["status"] == "ready"
-    local = pool(cloud, id_, node_type="DEV1-M")
+    local = pool(cloud, id_, node_type="DEV1-M", max_size=0)
+    assert local["max_size"] == 1
     assert (local["root_volume_type"], local["root_volume_size"]) == ("l_ssd", 40 * 10**9)
 
 
@@ -59,6 +60,7 @@ def test_a_pool_is_answered_as_the_vendor_answers_it(cloud: Cloud) -> None:
         ({"size": 5, "min_size": 1, "max_size": 3, "autoscaling": True}, ["size"]),
         ({"min_size": 3, "max_size": 1}, ["max_size"]),
         ({"size": 0}, ["max_size"]),
+        ({"size": 0, "max_size": 0}, ["max_size"]),
         ({"root_volume_type": "b_ssd"}, ["root_volume_type"]),
         ({"node_type": "PRO2-XXS", "root_volume_type": "l_ssd"}, ["root_volume_type"]),
         ({"root_volume_size": 1}, ["root_volume_size"]),
