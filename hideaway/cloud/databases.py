@@ -102,6 +102,7 @@ class Database(Document, frozen=True, kw_only=True):
     node_type: str
     status: str = "provisioning"
     is_ha_cluster: bool = False
+    high_availability_mode: str = "unknown_high_availability_mode"
     tags: list[str] = []
     settings: list[Setting] = []
     init_settings: list[Setting] = []

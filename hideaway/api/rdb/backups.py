@@ -10,6 +10,7 @@ import msgspec
 from hideaway.api.call import Call
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
+from hideaway.api.rdb.contents import new_database
 from hideaway.api.rdb.views import instance_of, view_backup
 from hideaway.api.shapes import Body, Listing, Name, given
 from hideaway.base.errors import NotFound, TransientState
@@ -85,13 +86,14 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def restore(call: Call, body: RestoreBackup) -> dict[str, Any]:
-    """Into a database of the same or of another instance."""
+    """Into a database of the same or of another instance, which is made where it is not there (recorded)."""
     backup = _ready(call)
     instance = instance_of(call, body.instance_id)
     settled(instance)
     name = body.database_name or backup.database_name
     if all(d.name != name for d in instance.databases):
-        raise NotFound("database", name)
+        databases = [*instance.databases, new_database(name)]
+        call.change.ledger.put(instance.changed(call.change.now, databases=databases))
     return view_backup(call.change.begin(backup, "restoring", "ready"))
 
 

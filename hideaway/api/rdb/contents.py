@@ -118,14 +118,19 @@ def delete_user(call: Call) -> None:
     _keep(call, database, users=users, privileges=[p for p in database.privileges if p.user_name != user.name])
 
 
+def new_database(name: str, argument: str = "database_name") -> LogicalDatabase:
+    """A database of this name. Raises InvalidArguments for a name that none may have."""
+    if not DATABASE_NAME.fullmatch(name) or name in RESERVED:
+        raise invalid(argument, "value is no database name, or a reserved one")
+    return LogicalDatabase(name=name)
+
+
 def create_database(call: Call, body: CreateDatabase) -> LogicalDatabase:
     """Answered without owner and size, which it has from then on (recorded)."""
-    database = _open(call)
-    if not DATABASE_NAME.fullmatch(body.name) or body.name in RESERVED:
-        raise invalid("name", "value is no database name, or a reserved one")
+    database, made = _open(call), new_database(body.name, "name")
     if any(d.name == body.name for d in database.databases):
         raise Conflict("database", body.name, f"database {body.name} exists already")
-    _keep(call, database, databases=[*database.databases, LogicalDatabase(name=body.name)])
+    _keep(call, database, databases=[*database.databases, made])
     return LogicalDatabase(name=body.name, owner="", size=0)
 
 

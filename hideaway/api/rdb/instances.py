@@ -20,6 +20,7 @@ from hideaway.cloud.databases import BackupSchedule, Database, DatabaseUser, Log
 from hideaway.cloud.databasing import certified, delete, make, rename, scheduled, settled
 
 USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.-]{0,62}")
+MODES = ("disabled", "single_zone", "multiple_zone")
 PASSWORD_RULE = "8 to 128 characters, with a digit, an upper-case, a lower-case and a special one"
 
 
@@ -142,6 +143,15 @@ def setting_faults(engine: str, settings: list[SettingBody], argument: str, *, i
     return faults
 
 
+def availability(is_ha_cluster: bool | None, mode: str | None) -> dict[str, Any]:
+    """The old flag and the new mode of high availability: a mode that was not asked for is unknown (recorded)."""
+    if not mode or mode.startswith("unknown"):
+        return {"is_ha_cluster": bool(is_ha_cluster)}
+    if mode not in MODES:
+        raise invalid("high_availability_mode", f"value must be one of {', '.join(MODES)}")
+    return {"is_ha_cluster": mode != "disabled", "high_availability_mode": mode}
+
+
 def _faults(body: CreateInstance, node_type: str, volume_type: str, volume_size: int) -> list[Fault]:
     faults: list[Fault | None] = []
     engine = version(body.engine)
@@ -172,7 +182,7 @@ def create(call: Call, body: CreateInstance) -> dict[str, Any]:
         name=body.name or f"db-{call.change.ids.word()}",
         engine=body.engine,
         node_type=node_type,
-        is_ha_cluster=bool(body.is_ha_cluster) or body.high_availability_mode in ("single_zone", "multiple_zone"),
+        **availability(body.is_ha_cluster, body.high_availability_mode),
         tags=body.tags or [],
         init_settings=[Setting(name=s.name, value=s.value) for s in body.init_settings or []],
         backup_schedule=BackupSchedule(disabled=bool(body.disable_backup)),

@@ -8,7 +8,7 @@ from typing import Any
 from hideaway.api.call import Call
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
-from hideaway.api.rdb.instances import fitting
+from hideaway.api.rdb.instances import availability, fitting
 from hideaway.api.rdb.views import view_instance, view_snapshot
 from hideaway.api.shapes import Body, Listing, Name, given
 from hideaway.base.errors import TransientState
@@ -84,7 +84,9 @@ def create_instance(call: Call, body: CreateInstance) -> dict[str, Any]:
         call.change,
         source,
         name=body.instance_name or f"{snapshot.instance_name[:245]}-restored",
-        is_ha_cluster=source.is_ha_cluster if body.is_ha_cluster is None else body.is_ha_cluster,
+        **availability(
+            source.is_ha_cluster if body.is_ha_cluster is None else body.is_ha_cluster, body.high_availability_mode
+        ),
         **fitting(source, body.node_type or snapshot.node_type),
     )
     return view_instance(call, made)

@@ -8,13 +8,15 @@ import msgspec
 
 from hideaway.api.call import Call
 from hideaway.api.pipeline import Route
-from hideaway.api.rdb.instances import fitting, local_size, volume_fault
+from hideaway.api.rdb.instances import availability, fitting, local_size, volume_fault
 from hideaway.api.rdb.views import view_instance
 from hideaway.api.shapes import Body, Name, UInt64
 from hideaway.base.errors import InvalidArguments, invalid
 from hideaway.cloud.database_types import CLASSES, EngineVersion, upgradable
 from hideaway.cloud.databases import Database
 from hideaway.cloud.databasing import copy, settled, succeed
+
+UNKNOWN_MODE = "unknown_high_availability_mode"
 
 
 class MajorUpgrade(Body, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class CloneInstance(Body, frozen=True, kw_only=True):
 def upgrade(call: Call, body: UpgradeInstance) -> dict[str, Any]:
     """One thing at a time. All but a newer engine are done to the instance itself, whose settings stay (recorded)."""
     database = call.own(Database, param="instance_id")
-    asked = [n for n in body.__struct_fields__ if getattr(body, n) not in (None, "", 0, False)]
+    asked = [n for n in body.__struct_fields__ if getattr(body, n) not in (None, "", 0, False, UNKNOWN_MODE)]
     if len(asked) != 1:
         raise invalid("upgrade_target", "exactly one thing can be upgraded at a time", "required")
     settled(database)
@@ -65,7 +67,9 @@ def _changes(database: Database, body: UpgradeInstance) -> dict[str, Any]:
         return _volume(database, body.volume_type, size)
     if body.upgradable_version_id:
         return {"engine": _version(database, body.upgradable_version_id).name}
-    return {"encryption_enabled": True} if body.enable_encryption else {"is_ha_cluster": True}
+    if body.enable_encryption:
+        return {"encryption_enabled": True}
+    return availability(body.enable_ha, body.high_availability_mode)
 
 
 def _volume(database: Database, type_: str, size: int) -> dict[str, Any]:

@@ -55,7 +55,6 @@ def view_instance(call: Call, database: Database) -> dict[str, Any]:
         "read_replicas": [view_replica(r) for r in replicas],
         "volume": view_volume(database) | {"size": database.volume_size},
         "encryption": {"enabled": database.encryption_enabled},
-        "high_availability_mode": "single_zone" if database.is_ha_cluster else "disabled",
         "maintenances": [],
     }
 
