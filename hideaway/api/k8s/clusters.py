@@ -23,6 +23,8 @@ from hideaway.cloud.network import PrivateNetwork
 from hideaway.cloud.node_groups import live_pools
 
 DEFAULT_CNI = {"kapsule": "cilium", "multicloud": "kilo"}
+LONGEST_PREFIX = 23
+"""Of a cluster's network: a /24 was refused (scaleway.md, Private network); that a /23 is not is assumed."""
 TRANSIENT = ("creating", "updating", "deleting")
 
 
@@ -141,7 +143,10 @@ def _network(
     if not body.private_network_id:
         faults.add(argument, "a Private Network is mandatory for this cluster type")  # the vendor's words (scaleway.md)
         return None
-    return call.refer(PrivateNetwork, body.private_network_id, argument, project_id=project_id)
+    network = call.refer(PrivateNetwork, body.private_network_id, argument, project_id=project_id)
+    if not any(":" not in s.subnet and int(s.subnet.split("/")[1]) <= LONGEST_PREFIX for s in network.subnets):
+        faults.add(argument, "Private Network subnets are too short")
+    return network
 
 
 def get(call: Call) -> dict[str, Any]:

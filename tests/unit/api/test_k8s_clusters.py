@@ -129,6 +129,12 @@ def test_the_private_network_is_of_the_clusters_region_project_and_organization(
     assert cloud.get(CLUSTERS)["total_count"] == 0
 
 
+def test_a_network_too_small_for_a_cluster_is_refused(cloud: Cloud) -> None:
+    small = network(cloud, subnets=["192.168.0.0/24"])["id"]
+    assert create(cloud, private_network_id=small).wrong == ["private_network_id"]
+    assert create(cloud, private_network_id=network(cloud, subnets=["192.168.4.0/22"])["id"]).status == 200
+
+
 # reading
 
 
