@@ -19,12 +19,12 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Router
-from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
 
 from hideaway.api.access import NOBODY, Origin, Principal, authenticate
 from hideaway.api.call import Call, Settings
 from hideaway.api.documents_of_errors import document_of, unserved
+from hideaway.api.routing import Table
 from hideaway.api.shapes import Body, Query
 from hideaway.base.clock import Clock
 from hideaway.base.errors import Fault, HideawayError, InvalidArguments, NotFound, invalid
@@ -81,6 +81,18 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str = "text/plain"
 
 
+class Asked(msgspec.Struct, kw_only=True):
+    """One request on its way. principal: who asks, as the store knew at `revision`."""
+
+    product: Product
+    route: Route
+    request: Request
+    params: dict[str, str] = {}
+    arguments: list[Any] = []
+    principal: Principal = NOBODY
+    revision: int = -1
+
+
 class Api:
     """The API over one store. One transaction a request, one request at a time."""
 
@@ -95,81 +107,81 @@ class Api:
 
     def application(self) -> Starlette:
         """The ASGI application."""
-        routes: list[BaseRoute] = [self._mount(product) for product in self.products]
-        application = Starlette(routes=routes, exception_handlers={404: _not_served, 405: _not_served, 500: _failed})
-        application.router.redirect_slashes = False
+        table: Table[tuple[Product, Route]] = Table()
+        for product in self.products:
+            for route in product.routes:
+                table.add(route.method, product.prefix + route.path, (product, route))
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
+            found = table.find(request.method, scope["path"])
+            response = _not_served(request) if found is None else await self._respond(*found, request)
+            await response(scope, receive, send)
+
+        application = Starlette(exception_handlers={500: _failed})
+        application.router.default = serve  # its own routing would try one pattern after the other
         return application
 
-    def _mount(self, product: Product) -> Mount:
-        by_path: dict[str, dict[str, Route]] = {}
-        for route in product.routes:
-            by_path.setdefault(route.path, {})[route.method] = route
-        routes = [
-            StarletteRoute(path, self._endpoint(product, methods), methods=list(methods))
-            for path, methods in by_path.items()
-        ]
-        return Mount(product.prefix, app=Router(routes, redirect_slashes=False))
+    async def _respond(self, at: tuple[Product, Route], raw: dict[str, str], request: Request) -> Response:
+        asked = Asked(product=at[0], route=at[1], request=request)
+        try:
+            self._admit(asked)
+            asked.params = _parameters(asked.route, raw)
+            asked.arguments = await _arguments(asked.route, request)
+            return await self._run(asked)
+        except HideawayError as error:
+            status, document = document_of(error)
+            return _json(status, document)
 
-    def _endpoint(self, product: Product, methods: dict[str, Route]) -> Callable[[Request], Any]:
-        async def endpoint(request: Request) -> Response:
-            route = methods.get(request.method) or methods["GET"]
-            try:
-                self._admit(route, request)
-                params = _parameters(route, request.path_params)
-                arguments = await _arguments(route, request)
-                return await self._run(product, route, request, params, arguments)
-            except HideawayError as error:
-                status, document = document_of(error)
-                return _json(status, document)
-
-        return endpoint
-
-    async def _run(
-        self, product: Product, route: Route, request: Request, params: dict[str, str], arguments: list[Any]
-    ) -> Response:
+    async def _run(self, asked: Asked) -> Response:
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         while True:
-            event = self._watch() if route.method == "GET" and self.settings.data_plane else None
+            event = self._watch() if asked.route.method == "GET" and self.settings.data_plane else None
             try:
-                call, result = self._transact(product, route, request, params, arguments)
+                call, result = self._transact(asked)
                 left = deadline - asyncio.get_running_loop().time()
                 if event is None or not call.waiting or left <= 0:
-                    return _answer(call.status or route.status, result, call.headers)
+                    return _answer(call.status or asked.route.status, result, call.headers)
                 await asyncio.wait_for(event.wait(), left)
             except TimeoutError:
-                return _answer(call.status or route.status, result, call.headers)
+                return _answer(call.status or asked.route.status, result, call.headers)
             finally:
                 self._changed.discard(event)
 
-    def _admit(self, route: Route, request: Request) -> None:
-        """Refuse who has no live key before anything that was sent is looked at. `_transact` asks again."""
-        if not route.open:
+    def _admit(self, asked: Asked) -> None:
+        """Refuse who has no live key before anything that was sent is looked at. `_transact` sees to it again."""
+        if not asked.route.open:
             with self.store.transaction() as ledger:
-                self._principal(ledger, request)
+                self._authenticate(ledger, asked)
 
-    def _principal(self, ledger: Ledger, request: Request) -> Principal:
+    def _authenticate(self, ledger: Ledger, asked: Asked) -> None:
+        """Settle who asks; again only when anything was written since."""
+        if asked.revision == self.store.revision:
+            return
+        request = asked.request
         origin = Origin(
             ip=request.client.host if request.client else "", user_agent=request.headers.get("user-agent", "")
         )
-        return authenticate(ledger, request.headers.get("x-auth-token"), self.clock.now(), origin)
+        asked.principal = authenticate(ledger, request.headers.get("x-auth-token"), self.clock.now(), origin)
+        asked.revision = self.store.revision
 
-    def _transact(
-        self, product: Product, route: Route, request: Request, params: dict[str, str], arguments: list[Any]
-    ) -> tuple[Call, Any]:
-        now = self.clock.now()
+    def _transact(self, asked: Asked) -> tuple[Call, Any]:
+        now, route, params = self.clock.now(), asked.route, asked.params
         with self.store.transaction() as ledger:
             settle_due(ledger, now, carried=not self.settings.data_plane)
         with self.store.transaction() as ledger:
+            if not route.open:
+                self._authenticate(ledger, asked)
             call = Call(
                 change=Change(ledger, now, self.ids, self.pace),
-                principal=NOBODY if route.open else self._principal(ledger, request),
+                principal=asked.principal,
                 settings=self.settings,
-                area=product.area,
+                area=asked.product.area,
                 write=route.method not in ("GET", "HEAD"),
                 params=params,
                 place=params.get("zone") or params.get("region") or "",
             )
-            return call, route.handler(call, *arguments)
+            return call, route.handler(call, *asked.arguments)
 
     def _watch(self) -> asyncio.Event:
         self._loop = asyncio.get_running_loop()
@@ -278,7 +290,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     return _json(500, {"message": f"hideaway failed: {type(error).__name__}; its log has more", "type": "internal"})
 
 
-async def _not_served(request: Request, error: Exception) -> Response:
+def _not_served(request: Request) -> Response:
     status, document = unserved(request.method, request.url.path)
     return _json(status, document)
 

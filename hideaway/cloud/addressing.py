@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from functools import lru_cache
 from typing import ClassVar
 
 from hideaway.base.errors import Fault, InvalidArguments, QuotasExceeded, invalid
@@ -66,21 +67,21 @@ def subnets_for(change: Change, vpc_id: str, wanted: list[str] | None) -> list[S
     """
     vpc = change.need(Vpc, vpc_id)
     near = change.ledger.find(PrivateNetwork, organization=vpc.organization_id, locality=vpc.region)
-    everywhere = [ipaddress.ip_network(s.subnet) for n in near for s in n.subnets]
-    taken = [ipaddress.ip_network(s.subnet) for n in near if n.vpc_id == vpc_id for s in n.subnets]
+    everywhere = [s.subnet for n in near for s in n.subnets]
+    taken = [s.subnet for n in near if n.vpc_id == vpc_id for s in n.subnets]
     chosen: list[Network] = []
     faults: list[Fault] = []
     for text in wanted or []:
         try:
-            chosen.append(_clear(parse_subnet(text), [*taken, *chosen]))
+            chosen.append(_clear(parse_subnet(text), [*map(ipaddress.ip_network, taken), *chosen]))
         except InvalidArguments as error:
             faults.extend(error.faults)
     if faults:
         raise InvalidArguments(*faults)
     if not any(n.version == 4 for n in chosen):
-        chosen.insert(0, free_v4(everywhere, [*taken, *chosen]))
+        chosen.insert(0, free_v4(everywhere, taken))
     if not any(n.version == 6 for n in chosen):
-        chosen.append(free_v6(change, vpc, [*everywhere, *chosen]))
+        chosen.append(free_v6(change, vpc, set(everywhere)))
     return [Subnet(id=change.ids.uuid(), subnet=str(n)) for n in chosen]
 
 
@@ -119,31 +120,38 @@ def parse_subnet(text: str) -> Network:
     return network
 
 
-def free_v4(*takens: list[Network]) -> ipaddress.IPv4Network:
-    """The lowest /22 of 172.16.0.0/12 that is free of the first list, else of the second, and so on.
+def free_v4(*takens: list[str]) -> ipaddress.IPv4Network:
+    """The lowest /22 of 172.16.0.0/12 that is free of the subnets of the first list, else of the second, and so on.
 
     Raises InvalidArguments when all 1024 are taken.
     """
     for taken in takens:
-        used = {n for t in taken if t.version == 4 for n in _covering_22(t)}
-        first, last = _covering_22(AUTOMATIC_V4)[0], _covering_22(AUTOMATIC_V4)[-1]
-        free = next((n for n in range(first, last + 1) if n not in used), None)
+        used = set[int]().union(*map(_blocks, taken))
+        free = next((n for n in _blocks(str(AUTOMATIC_V4)) if n not in used), None)
         if free is not None:
             return ipaddress.IPv4Network((free << 10, 22))
     raise invalid("subnets", "no /22 is free in this VPC")
 
 
-def _covering_22(network: Network) -> range:
+@lru_cache(maxsize=1 << 16)
+def _blocks(subnet: str) -> range:
+    """The numbers of the /22 that a subnet shares addresses with; none for IPv6.
+
+    Remembered, since every new network asks it of all that its organization has in the region.
+    """
+    network = ipaddress.ip_network(subnet)
+    if network.version == 6:
+        return range(0)
     return range(int(network.network_address) >> 10, (int(network.broadcast_address) >> 10) + 1)
 
 
-def free_v6(change: Change, vpc: Vpc, taken: list[Network]) -> ipaddress.IPv6Network:
+def free_v6(change: Change, vpc: Vpc, taken: set[str]) -> ipaddress.IPv6Network:
     """A free random /64 of the organization's /48 in the VPC's region (recorded: one each, within fd00::/8)."""
     digest = hashlib.sha256(f"{vpc.organization_id} {vpc.region}".encode()).digest()
     prefix = (0xFD << 120) | (int.from_bytes(digest[:5]) << 80)
     while True:
         candidate = ipaddress.IPv6Network((prefix | change.ids.below(0x10000) << 64, 64))
-        if candidate not in taken:
+        if str(candidate) not in taken:
             return candidate
 
 
