@@ -39,6 +39,4 @@ class Nothing(Body, frozen=True, kw_only=True):
 
 def given(body: msgspec.Struct, *leave_out: str) -> dict[str, Any]:
     """The fields of a body that the client gave (not None), for `Document.changed`: what an update changes."""
-    return {
-        f: value for f in body.__struct_fields__ if f not in leave_out and (value := getattr(body, f)) is not None
-    }
+    return {f: value for f in body.__struct_fields__ if f not in leave_out and (value := getattr(body, f)) is not None}
