@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hideaway.api import account, block, iam, instance, ipam, k8s, marketplace, rdb, vpc, vpcgw
+from hideaway.api import account, block, iam, instance, ipam, k8s, lb, marketplace, rdb, vpc, vpcgw
 from hideaway.api.pipeline import Product
 
 PRODUCTS: tuple[Product, ...] = (
@@ -13,6 +13,7 @@ PRODUCTS: tuple[Product, ...] = (
     marketplace.PRODUCT,
     ipam.PRODUCT,
     k8s.PRODUCT,
+    lb.PRODUCT,
     rdb.PRODUCT,
     vpc.PRODUCT,
     vpcgw.PRODUCT,

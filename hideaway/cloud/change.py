@@ -31,6 +31,10 @@ RECORDED_SECONDS: dict[str, float] = {
     "vpcgw/gateway_network": 13,
     "instance/server": 8,
     "instance/private_nic": 5,
+    "lb/lb": 3,
+    "lb/instance": 0.3,
+    "lb/private_network": 3,
+    "lb/certificate": 8,
     "rdb/instance": 180,
     "rdb/endpoint": 20,
 }

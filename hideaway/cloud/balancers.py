@@ -1,0 +1,429 @@
+"""lb/v1: Load Balancers, their addresses, backends, frontends, routes, ACLs, certificates, Private Networks.
+
+Records only: no balancer runs behind them yet, so nothing here is carried by the data plane and every transition ends
+by the clock. An LB's `LbInstance` is what will run it; a change of configuration shows there, as the vendor's does.
+`resource` names the type in the vendor's bare 404 (recorded: `{"message": "lbs not Found"}`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hideaway.base.ids import Ids
+from hideaway.cloud.addressing import attach, give_back_public
+from hideaway.cloud.change import Change
+from hideaway.cloud.documents import GONE, Document, Ledger, Pending
+from hideaway.cloud.network import Ip
+
+
+class Protocol(StrEnum):
+    TCP = "tcp"
+    HTTP = "http"
+
+
+class Algorithm(StrEnum):
+    ROUNDROBIN = "roundrobin"
+    LEASTCONN = "leastconn"
+    FIRST = "first"
+
+
+class Sticky(StrEnum):
+    NONE = "none"
+    COOKIE = "cookie"
+    TABLE = "table"
+
+
+class MarkedDown(StrEnum):
+    NONE = "on_marked_down_action_none"
+    SHUTDOWN_SESSIONS = "shutdown_sessions"
+
+
+class ProxyProtocol(StrEnum):
+    UNKNOWN = "proxy_protocol_unknown"
+    NONE = "proxy_protocol_none"
+    V1 = "proxy_protocol_v1"
+    V2 = "proxy_protocol_v2"
+    V2_SSL = "proxy_protocol_v2_ssl"
+    V2_SSL_CN = "proxy_protocol_v2_ssl_cn"
+
+
+class SslLevel(StrEnum):
+    UNKNOWN = "ssl_compatibility_level_unknown"
+    INTERMEDIATE = "ssl_compatibility_level_intermediate"
+    MODERN = "ssl_compatibility_level_modern"
+    OLD = "ssl_compatibility_level_old"
+
+
+class AclActionType(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+    REDIRECT = "redirect"
+
+
+class RedirectType(StrEnum):
+    LOCATION = "location"
+    SCHEME = "scheme"
+
+
+class HttpFilter(StrEnum):
+    NONE = "acl_http_filter_none"
+    PATH_BEGIN = "path_begin"
+    PATH_END = "path_end"
+    REGEX = "regex"
+    HTTP_HEADER_MATCH = "http_header_match"
+
+
+class LbIp(Document, frozen=True, kw_only=True):
+    """A public address of Load Balancers: reserved on its own, held by one LB at a time."""
+
+    kind: ClassVar[str] = "lb/ip"
+    resource: ClassVar[str] = "ips"
+
+    zone: str
+    ip_address: str
+    reverse: str = ""
+    tags: list[str] = []
+    lb_id: str | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id,) if self.lb_id else ()
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in self.ip_address
+
+
+class Lb(Document, frozen=True, kw_only=True):
+    """status: to_create, creating, ready, pending, stopped, error, locked, migrating, to_delete, deleting."""
+
+    kind: ClassVar[str] = "lb/lb"
+    resource: ClassVar[str] = "lbs"
+
+    zone: str
+    name: str
+    description: str = ""
+    type: str  # in lower case, as the vendor answers it: lb-s
+    status: str = "to_create"
+    tags: list[str] = []
+    ssl_compatibility_level: SslLevel = SslLevel.INTERMEDIATE
+    subscriber_id: str | None = msgspec.field(default=None, name="_subscriber_id")
+    ready_at: float = msgspec.field(default=0.0, name="_ready_at")
+    """When its creation ends, in seconds since the epoch; it passes through `creating` before (recorded)."""
+    release_ip: bool = msgspec.field(default=False, name="_release_ip")
+    """Whether its addresses go with it, once it is being deleted."""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.subscriber_id,) if self.subscriber_id else ()
+
+    @property
+    def going(self) -> bool:
+        """Whether it is being deleted."""
+        return self.status in ("to_delete", "deleting")
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """What it has stays until it is gone (recorded: the counts in `to_delete`); its addresses are then free."""
+        if self.pending is None:
+            return self
+        if self.pending.to == "creating" and now.timestamp() < self.ready_at:
+            return self.changed(now, status="creating", pending=Pending("ready", self.ready_at))
+        if self.pending.to == "creating":
+            return self.changed(now, status="ready", pending=None)
+        if self.pending.to == GONE:
+            _dismantle(Change(ledger, now, Ids()), self)
+        return super().settled(ledger, now)
+
+
+class LbInstance(Document, frozen=True, kw_only=True):
+    """What runs a Load Balancer. status: unknown, ready, pending, stopped, error, locked, migrating."""
+
+    kind: ClassVar[str] = "lb/instance"
+
+    zone: str
+    lb_id: str = msgspec.field(name="_lb_id")
+    ip_address: str = ""  # always empty in the recordings
+    status: str = "unknown"
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id,)
+
+
+class Empty(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that says nothing but which kind it is."""
+
+
+class UserConfig(msgspec.Struct, frozen=True, kw_only=True):
+    user: str = ""
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    uri: str = ""
+    method: str = ""
+    code: int | None = None
+    host_header: str = ""
+
+
+class HttpsConfig(HttpConfig, frozen=True, kw_only=True):
+    sni: str = ""
+
+
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How a backend's servers are checked: exactly one of the configurations is there (recorded: no other key is)."""
+
+    port: int
+    check_max_retries: int = 0
+    check_send_proxy: bool = False
+    check_delay: int | None = None  # milliseconds
+    check_timeout: int | None = None  # milliseconds
+    transient_check_delay: str | None = None  # seconds: 0.500s
+    tcp_config: Empty | UnsetType = UNSET
+    mysql_config: UserConfig | UnsetType = UNSET
+    pgsql_config: UserConfig | UnsetType = UNSET
+    ldap_config: Empty | UnsetType = UNSET
+    redis_config: Empty | UnsetType = UNSET
+    http_config: HttpConfig | UnsetType = UNSET
+    https_config: HttpsConfig | UnsetType = UNSET
+
+
+CHECK_CONFIGS = tuple(f for f in HealthCheck.__struct_fields__ if f.endswith("_config"))
+
+
+class Backend(Document, frozen=True, kw_only=True):
+    """The servers that a Load Balancer forwards to. Timeouts are milliseconds; what was left out is null (recorded)."""
+
+    kind: ClassVar[str] = "lb/backend"
+    resource: ClassVar[str] = "backend"
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    name: str
+    forward_protocol: Protocol
+    forward_port: int
+    forward_port_algorithm: Algorithm = Algorithm.ROUNDROBIN
+    sticky_sessions: Sticky = Sticky.NONE
+    sticky_sessions_cookie_name: str = ""
+    health_check: HealthCheck
+    pool: list[str] = []
+    send_proxy_v2: bool = False
+    timeout_server: int | None = None
+    timeout_connect: int | None = None
+    timeout_tunnel: int | None = None
+    on_marked_down_action: MarkedDown = MarkedDown.NONE
+    proxy_protocol: ProxyProtocol = ProxyProtocol.UNKNOWN
+    failover_host: str | None = None
+    ssl_bridging: bool = False
+    ignore_ssl_server_verify: bool | None = None
+    redispatch_attempt_count: int | None = None
+    max_retries: int | None = None
+    max_connections: int | None = None
+    timeout_queue: str | None = None  # seconds: 0s
+    host: str = ""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id,)
+
+
+class Frontend(Document, frozen=True, kw_only=True):
+    """A port that a Load Balancer listens on, and the backend that it passes to."""
+
+    kind: ClassVar[str] = "lb/frontend"
+    resource: ClassVar[str] = "frontend"
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    backend_id: str = msgspec.field(name="_backend_id")
+    name: str
+    inbound_port: int
+    timeout_client: int | None = None  # milliseconds
+    certificate_ids: list[str] = []
+    enable_http3: bool = False
+    connection_rate_limit: int | None = None  # new connections a second
+    enable_access_logs: bool = False
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id, self.backend_id, *self.certificate_ids)
+
+
+class RouteMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the three, and whether subdomains match, too."""
+
+    match_subdomains: bool = False
+    sni: str | UnsetType = UNSET
+    host_header: str | UnsetType = UNSET
+    path_begin: str | UnsetType = UNSET
+
+
+class LbRoute(Document, frozen=True, kw_only=True):
+    """What a frontend passes to another backend than its own."""
+
+    kind: ClassVar[str] = "lb/route"
+    resource: ClassVar[str] = "privateNetwork"  # the vendor's own slip, recorded
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    frontend_id: str
+    backend_id: str
+    match: RouteMatch | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id, self.frontend_id, self.backend_id)
+
+
+class Redirect(msgspec.Struct, frozen=True, kw_only=True):
+    type: RedirectType
+    target: str
+    code: int | None = None
+
+
+class AclAction(msgspec.Struct, frozen=True, kw_only=True):
+    type: AclActionType
+    redirect: Redirect | None = None
+
+
+class AclMatch(msgspec.Struct, frozen=True, kw_only=True):
+    ip_subnet: list[str] = []
+    ips_edge_services: bool = False
+    http_filter: HttpFilter = HttpFilter.NONE
+    http_filter_value: list[str] = []
+    http_filter_option: str | None = None
+    invert: bool = False
+
+
+class LbAcl(Document, frozen=True, kw_only=True):
+    """What a frontend does with some of its clients; the lowest index first."""
+
+    kind: ClassVar[str] = "lb/acl"
+    resource: ClassVar[str] = "acl"
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    frontend_id: str = msgspec.field(name="_frontend_id")
+    name: str
+    index: int
+    description: str = ""
+    action: AclAction
+    match: AclMatch | None = None
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id, self.frontend_id)
+
+
+class Certificate(Document, frozen=True, kw_only=True):
+    """status: pending, ready, error. type: letsencrypt, custom. What it certifies is answered once it is ready."""
+
+    kind: ClassVar[str] = "lb/certificate"
+    resource: ClassVar[str] = "certificate"
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    name: str
+    type: str
+    status: str = "pending"
+    status_details: str | None = None
+    common_name: str = ""
+    subject_alternative_name: list[str] = []
+    fingerprint: str = ""  # SHA-1
+    not_valid_before: datetime
+    not_valid_after: datetime
+    chain: str = msgspec.field(default="", name="_chain")
+    """PEM: the certificate, those above it, its key."""
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id,)
+
+
+class StaticConfig(msgspec.Struct, frozen=True, kw_only=True):
+    ip_address: list[str] = []
+
+
+class LbPrivateNetwork(Document, frozen=True, kw_only=True):
+    """A Load Balancer's attachment to a Private Network. status: pending, ready, error."""
+
+    kind: ClassVar[str] = "lb/private_network"
+    resource: ClassVar[str] = "privateNetwork"
+
+    zone: str = msgspec.field(name="_zone")
+    lb_id: str = msgspec.field(name="_lb_id")
+    private_network_id: str
+    status: str = "pending"
+    ipam_ids: list[str] = []
+    chosen: bool = msgspec.field(default=False, name="_chosen")
+    """Whether the client named the address; else it is answered once the attachment is ready (recorded)."""
+    static_config: StaticConfig | UnsetType = UNSET
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.lb_id, self.private_network_id, *self.ipam_ids)
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """Its address is free only when it is gone."""
+        if self.pending is not None and self.pending.to == GONE:
+            release_private(Change(ledger, now, Ids()), self)
+        return super().settled(ledger, now)
+
+
+class Email(msgspec.Struct, frozen=True, kw_only=True):
+    email: str
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    uri: str
+
+
+class Subscriber(Document, frozen=True, kw_only=True):
+    """Who shall hear of an LB's troubles: an e-mail address or a web hook. Nothing is sent."""
+
+    kind: ClassVar[str] = "lb/subscriber"
+    resource: ClassVar[str] = "subscriber"
+
+    zone: str = msgspec.field(name="_zone")
+    name: str
+    email_config: Email | UnsetType = UNSET
+    webhook_config: Webhook | UnsetType = UNSET
+
+
+OF_AN_LB: tuple[type[Document], ...] = (LbAcl, LbRoute, Frontend, Backend, Certificate, LbInstance)
+"""What goes with its Load Balancer, beside addresses and attachments."""
+
+
+def release_ip(change: Change, ip: LbIp) -> None:
+    """Forget a public address, which may then be taken again."""
+    give_back_public(change, ip.ip_address)
+    change.ledger.remove(ip)
+
+
+def release_private(change: Change, network: LbPrivateNetwork) -> None:
+    """Take back the addresses of an attachment: a user's bookings stay, the others go."""
+    for id_ in network.ipam_ids:
+        ip = change.ledger.get(Ip, id_)
+        if ip is not None and ip.booked:
+            attach(change, ip, None)
+        elif ip is not None:
+            change.ledger.remove(ip)
+
+
+def _dismantle(change: Change, lb: Lb) -> None:
+    """Remove all that belongs to a Load Balancer, and free its addresses."""
+    for network in change.ledger.find(LbPrivateNetwork, ref=lb.id):
+        release_private(change, network)
+        change.ledger.remove(network)
+    for type_ in OF_AN_LB:
+        for document in change.ledger.find(type_, ref=lb.id):
+            change.ledger.remove(document)
+    for ip in change.ledger.find(LbIp, ref=lb.id):
+        if lb.release_ip:
+            release_ip(change, ip)
+        else:
+            change.ledger.put(ip.changed(change.now, lb_id=None))
