@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hideaway.api import account, block, iam, instance, ipam, k8s, lb, marketplace, rdb, vpc, vpcgw
+from hideaway.api import account, block, iam, instance, ipam, k8s, lb, marketplace, productcatalog, rdb, vpc, vpcgw
 from hideaway.api.pipeline import Product
 
 PRODUCTS: tuple[Product, ...] = (
@@ -11,6 +11,7 @@ PRODUCTS: tuple[Product, ...] = (
     *block.PRODUCTS,
     *instance.PRODUCTS,
     marketplace.PRODUCT,
+    productcatalog.PRODUCT,
     ipam.PRODUCT,
     k8s.PRODUCT,
     lb.PRODUCT,

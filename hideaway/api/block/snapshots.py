@@ -71,10 +71,10 @@ def _parent(call: Call, snapshot: BlockSnapshot) -> dict[str, Any] | None:
 
 
 def create(call: Call, body: CreateSnapshot) -> dict[str, Any]:
-    volume = call.refer(BlockVolume, body.volume_id, "volume_id")
+    volume = call.refer(BlockVolume, body.volume_id, "volume_id", project_id=body.project_id)
     if volume.zone != call.place:
         raise NotFound(volume.resource, body.volume_id)
-    _, project = call.project(body.project_id or volume.project_id, BlockSnapshot.resource)
+    _, project = call.project(volume.project_id, BlockSnapshot.resource)
     snapshot = snapshot_block(
         call.change,
         volume,

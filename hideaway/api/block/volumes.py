@@ -79,7 +79,12 @@ def create(call: Call, body: CreateVolume) -> dict[str, Any]:
         raise invalid("from_empty", "one of from_empty and from_snapshot is required", "required")
     snapshot = None
     if body.from_snapshot is not None:
-        snapshot = call.refer(BlockSnapshot, body.from_snapshot.snapshot_id, "from_snapshot.snapshot_id")
+        snapshot = call.refer(
+            BlockSnapshot,
+            body.from_snapshot.snapshot_id,
+            "from_snapshot.snapshot_id",
+            project_id=common["project_id"],
+        )
         if snapshot.zone != call.place:
             raise NotFound(snapshot.resource, snapshot.id)
         size = body.from_snapshot.size or snapshot.size

@@ -90,7 +90,7 @@ def compatible(call: Call) -> dict[str, Any]:
 def attach_volume(call: Call, body: OneVolume) -> dict[str, Any]:
     """Attach a volume in the lowest free slot from 1 on (0 when it is to be booted from and is free)."""
     server = call.own(Server, param="server_id")
-    volume = free_volume(call, body.volume_id, "volume_id")
+    volume = free_volume(call, body.volume_id, "volume_id", server.project_id)
     if len(server.volumes) >= 16:
         raise PreconditionFailed("too_many_volumes", "a server has 16 volumes at most", server.resource, server.id)
     first = 0 if body.boot or not server.volumes else 1

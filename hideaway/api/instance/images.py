@@ -51,21 +51,21 @@ class ListImages(Page, frozen=True, kw_only=True):
     tags: list[str] | None = None
 
 
-def _part(call: Call, id_: str, argument: str) -> VolumePart:
+def _part(call: Call, id_: str, argument: str, project_id: str) -> VolumePart:
     """A snapshot as an image has it. Of a block snapshot it knows no size and no name (recorded)."""
-    snapshot = need_snapshot(call, id_, argument)
+    snapshot = need_snapshot(call, id_, argument, project_id)
     if isinstance(snapshot, BlockSnapshot):
         return VolumePart(id=snapshot.id, volume_type="sbs_snapshot")
     return VolumePart(id=snapshot.id, name=snapshot.name, volume_type=snapshot.volume_type, size=snapshot.size)
 
 
-def _extras(call: Call, wanted: dict[str, ImageVolume]) -> dict[str, VolumePart]:
+def _extras(call: Call, wanted: dict[str, ImageVolume], project_id: str) -> dict[str, VolumePart]:
     if len(wanted) > MAX_EXTRA:
         raise invalid("extra_volumes", f"an image has {MAX_EXTRA} extra volumes at most")
     wrong = [slot for slot in wanted if not (slot.isascii() and slot.isdigit() and 0 < len(slot) < 3 and int(slot))]
     if wrong:
         raise invalid("extra_volumes", "extra volumes are numbered from 1 on")
-    return {slot: _part(call, one.id, f"extra_volumes.{slot}.id") for slot, one in wanted.items()}
+    return {slot: _part(call, one.id, f"extra_volumes.{slot}.id", project_id) for slot, one in wanted.items()}
 
 
 def create(call: Call, body: CreateImage) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def create(call: Call, body: CreateImage) -> dict[str, Any]:
         zone=call.place,
         name=body.name or f"img-{call.change.ids.word()}",
         arch="x86_64" if body.arch in (None, "unknown_arch") else str(body.arch),
-        root_volume=_part(call, body.root_volume, "root_volume"),
-        extra_volumes=_extras(call, body.extra_volumes or {}),
+        root_volume=_part(call, body.root_volume, "root_volume", common["project_id"]),
+        extra_volumes=_extras(call, body.extra_volumes or {}, common["project_id"]),
         public=bool(body.public),
         tags=body.tags or [],
     )
@@ -119,12 +119,13 @@ def _passes(image: dict[str, Any], query: ListImages) -> bool:
 
 
 def update(call: Call, body: UpdateImage) -> dict[str, Any]:
+    image = _own(call)
     fields = given(body, "extra_volumes")
     if fields.get("arch") == "unknown_arch":
         del fields["arch"]
     if body.extra_volumes is not None:
-        fields["extra_volumes"] = _extras(call, body.extra_volumes)
-    image = _own(call).changed(call.change.now, **fields)
+        fields["extra_volumes"] = _extras(call, body.extra_volumes, image.project_id)
+    image = image.changed(call.change.now, **fields)
     call.change.ledger.put(image)
     return {"image": image_view(image)}
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from hideaway.api.call import Call
 from hideaway.api.instance.nics import join
-from hideaway.api.instance.shared import here
-from hideaway.api.listing import listing
+from hideaway.api.instance.shared import Tokens, here, tokened
 from hideaway.api.pipeline import Route
-from hideaway.api.shapes import Body, Listing, Tags
+from hideaway.api.shapes import Body, Tags
 from hideaway.base.errors import invalid
 from hideaway.cloud.instances import leave_network
 from hideaway.cloud.servers import PrivateNic, Server
@@ -30,7 +29,7 @@ class UpdateInterface(Body, frozen=True, kw_only=True):
     tags: Tags | None = None
 
 
-class ListInterfaces(Listing, frozen=True, kw_only=True):
+class ListInterfaces(Tokens, frozen=True, kw_only=True):
     private_network_ids: list[str] | None = None
     server_ids: list[str] | None = None
     tags: list[str] | None = None
@@ -56,8 +55,8 @@ def create(call: Call, body: CreateInterface) -> dict[str, Any]:
     """With its server: an interface that no server has is not kept here."""
     if not body.server_id:
         raise invalid("server_id", "server_id is required: interfaces without a server are not kept", "required")
-    server = here(call, Server, body.server_id, "server_id")
-    call.project(body.project_id or server.project_id, PrivateNic.resource)
+    server = here(call, Server, body.server_id, "server_id", body.project_id or None)
+    call.project(server.project_id, PrivateNic.resource)
     nic = join(call, server, body.private_network_id, body.ip_ids or [], body.tags or [], "ip_ids")
     return view(nic)
 
@@ -75,7 +74,7 @@ def list_(call: Call, query: ListInterfaces) -> dict[str, Any]:
         "private_network_ids": lambda n, wanted: n.private_network_id in wanted,
         "server_ids": lambda n, wanted: n.server_id in wanted,
     }
-    return listing("private_network_interfaces", call.visible(PrivateNic), query, view, special=special)
+    return tokened("private_network_interfaces", call.visible(PrivateNic), query, view, special)
 
 
 def update(call: Call, body: UpdateInterface) -> dict[str, Any]:

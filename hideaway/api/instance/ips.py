@@ -78,7 +78,7 @@ def find_ip(call: Call, wanted: str) -> ServerIp:
 
 def create(call: Call, body: CreateIp) -> dict[str, Any]:
     organization, project = call.project(body.project or body.organization, ServerIp.resource, "project")
-    server = here(call, Server, body.server, "server") if body.server else None
+    server = here(call, Server, body.server, "server", project) if body.server else None
     ip = make_public_ip(
         call.change,
         organization_id=organization,
@@ -108,7 +108,7 @@ def update(call: Call, body: UpdateIp) -> dict[str, Any]:
     """Move it to a server (from whichever had it), or take it away; name what it resolves to."""
     ip = find_ip(call, call.params["ip"])
     if isinstance(body.server, str):
-        server = here(call, Server, body.server, "server")
+        server = here(call, Server, body.server, "server", ip.project_id)
         if server.id != ip.server_id:
             ip = attach_public_ip(call.change, server, ip)
     elif body.server is None and ip.server_id:

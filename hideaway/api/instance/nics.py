@@ -34,7 +34,7 @@ class ListNics(Page, frozen=True, kw_only=True):
 
 def join(call: Call, server: Server, network_id: str, ip_ids: list[str], tags: list[str], argument: str) -> PrivateNic:
     """Put a server into a Private Network of its region, with these booked addresses. For both versions of the API."""
-    network = call.refer(PrivateNetwork, network_id, "private_network_id")
+    network = call.refer(PrivateNetwork, network_id, "private_network_id", project_id=server.project_id)
     present = call.change.ledger.find(PrivateNic, ref=server.id)
     if any(nic.private_network_id == network.id for nic in present):
         raise Conflict(PrivateNic.resource, server.id, "the server is in this Private Network already")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hideaway.api.call import Call
-from hideaway.api.instance.shared import Page, here, listed
+from hideaway.api.instance.shared import Page, Tokens, here, listed, tokened
 from hideaway.api.instance.views import placement_view
-from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
-from hideaway.api.shapes import Body, Listing, Name, Tags, given
+from hideaway.api.shapes import Body, Name, Tags, given
 from hideaway.base.errors import PreconditionFailed
 from hideaway.cloud.kubernetes import Pool
 from hideaway.cloud.servers import PlacementGroup, Server
@@ -37,7 +36,7 @@ class ListGroups(Page, frozen=True, kw_only=True):
     tags: list[str] | None = None
 
 
-class ListGroups2(Listing, frozen=True, kw_only=True):
+class ListGroups2(Tokens, frozen=True, kw_only=True):
     name: str | None = None
     tags: list[str] | None = None
     placement_group_ids: list[str] | None = None
@@ -106,7 +105,7 @@ def servers(call: Call) -> dict[str, Any]:
 def set_servers(call: Call, body: SetServers) -> dict[str, Any]:
     """Make these servers, and no others, the group's."""
     group = _own(call)
-    wanted = {here(call, Server, id_, "servers").id for id_ in body.servers or []}
+    wanted = {here(call, Server, id_, "servers", group.project_id).id for id_ in body.servers or []}
     for server in _servers(call, group):
         if server.id not in wanted:
             call.change.ledger.put(server.changed(call.change.now, placement_group_id=None))
@@ -143,7 +142,7 @@ def get2(call: Call) -> dict[str, Any]:
 
 def list2(call: Call, query: ListGroups2) -> dict[str, Any]:
     special = {"placement_group_ids": lambda g, wanted: g.id in wanted}
-    return listing("placement_groups", call.visible(PlacementGroup), query, view2, special=special)
+    return tokened("placement_groups", call.visible(PlacementGroup), query, view2, special)
 
 
 def update2(call: Call, body: GroupBody) -> dict[str, Any]:

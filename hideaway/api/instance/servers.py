@@ -16,7 +16,7 @@ from hideaway.api.instance.views import server_view
 from hideaway.api.listing import Test, select
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags
-from hideaway.base.errors import PlainError, PreconditionFailed, TransientState, invalid
+from hideaway.base.errors import NotFound, PlainError, PreconditionFailed, TransientState, invalid
 from hideaway.base.ids import is_uuid
 from hideaway.cloud import instances
 from hideaway.cloud.images import LOCAL, SBS, PublicImage, image_of
@@ -79,11 +79,11 @@ def wrapped(call: Call, server: Server) -> dict[str, Any]:
 def create(call: Call, body: CreateServer) -> dict[str, Any]:
     organization, project = call.project(body.project or body.organization, Server.resource, "project")
     kind = _kind(body.commercial_type)
-    image = _image(call, body.image, kind, body.volumes or {}) if body.image else None
+    image = _image(call, body, kind, project) if body.image else None
     storage = plan(call, body.volumes or {}, kind, image, project)
     group = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
     wanted = [*([body.public_ip] if body.public_ip else []), *(body.public_ips or [])]
-    ips = [_free_ip(call, id_) for id_ in dict.fromkeys(wanted)]
+    ips = [_free_ip(call, id_, project) for id_ in dict.fromkeys(wanted)]
     server = instances.make_server(
         call.change,
         organization_id=organization,
@@ -94,8 +94,8 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
         arch=image.arch if image else kind.arch,
         image_id=image.id if image else None,
         tags=body.tags or [],
-        security_group_id=here(call, SecurityGroup, group, "security_group").id if group else "",
-        placement_group_id=_placement(call, body.placement_group),
+        security_group_id=here(call, SecurityGroup, group, "security_group", project).id if group else "",
+        placement_group_id=_placement(call, body.placement_group, project),
         root_volume=None,
         volumes=storage.standing,
         boot_slots=[slot for slot, one in (body.volumes or {}).items() if one.boot],
@@ -121,11 +121,12 @@ def _kind(name: str) -> ServerType:
     return kind
 
 
-def _image(call: Call, wanted: str, kind: ServerType, volumes: dict[str, VolumeTemplate]) -> PublicImage | Image:
+def _image(call: Call, body: CreateServer, kind: ServerType, project_id: str) -> PublicImage | Image:
     """An image by its id or its marketplace label; of a label the kind that the root volume asks for."""
+    wanted = body.image or ""
     if is_uuid(wanted):
-        return find_image(call, wanted, "image")
-    root = volumes.get("0")
+        return find_image(call, wanted, "image", project_id)
+    root = (body.volumes or {}).get("0")
     type_ = LOCAL if root is not None and root.volume_type == "l_ssd" else SBS
     image = image_of(call.place, wanted, kind.name, type_)
     if image is None:
@@ -133,14 +134,22 @@ def _image(call: Call, wanted: str, kind: ServerType, volumes: dict[str, VolumeT
     return image
 
 
-def _placement(call: Call, id_: str | None) -> str | None:
-    return here(call, PlacementGroup, id_, "placement_group").id if id_ else None
+def _placement(call: Call, id_: str | None, project_id: str) -> str | None:
+    return here(call, PlacementGroup, id_, "placement_group", project_id).id if id_ else None
 
 
-def _free_ip(call: Call, wanted: str) -> ServerIp:
-    ip = find_ip(call, wanted)
+def _free_ip(call: Call, wanted: str, project_id: str) -> ServerIp:
+    ip = _ip(call, wanted, project_id)
     if ip.server_id:
         raise PreconditionFailed("resource_still_in_use", "the address is attached already", ip.resource, ip.id)
+    return ip
+
+
+def _ip(call: Call, wanted: str, project_id: str) -> ServerIp:
+    """An address of a server's own project."""
+    ip = find_ip(call, wanted)
+    if ip.project_id != project_id:
+        raise NotFound(ip.resource, wanted)
     return ip
 
 
@@ -235,9 +244,9 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
         fields["hostname"] = fields["name"]
     if body.security_group is not None:
         wanted = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
-        fields["security_group_id"] = here(call, SecurityGroup, wanted, "security_group").id
+        fields["security_group_id"] = here(call, SecurityGroup, wanted, "security_group", server.project_id).id
     if not isinstance(body.placement_group, UnsetType):
-        fields["placement_group_id"] = _placement(call, body.placement_group)
+        fields["placement_group_id"] = _placement(call, body.placement_group, server.project_id)
     if not isinstance(body.admin_password_encryption_ssh_key_id, UnsetType):
         fields["password_key_id"] = body.admin_password_encryption_ssh_key_id or None
     if body.commercial_type is not None and body.commercial_type != server.commercial_type:
@@ -271,7 +280,7 @@ def _set_volumes(call: Call, server: Server, wanted: dict[str, VolumeTemplate]) 
             server = instances.detach_volume(call.change, server, id_)
     for slot, id_ in keep.items():
         if id_ not in present:
-            volume = free_volume(call, id_, f"volumes.{slot}.id")
+            volume = free_volume(call, id_, f"volumes.{slot}.id", server.project_id)
             server = instances.attach_volume(call.change, server, volume, slot)
     boots = [slot for slot, one in wanted.items() if one.boot]
     server = server.changed(call.change.now, volumes=keep, boot_slots=boots)
@@ -281,7 +290,7 @@ def _set_volumes(call: Call, server: Server, wanted: dict[str, VolumeTemplate]) 
 
 def _set_ips(call: Call, server: Server, wanted: list[str]) -> None:
     """Make a server's flexible addresses exactly these."""
-    ips = [find_ip(call, id_) for id_ in dict.fromkeys(wanted)]
+    ips = [_ip(call, id_, server.project_id) for id_ in dict.fromkeys(wanted)]
     for ip in ips:
         if ip.server_id not in (None, server.id):
             raise PreconditionFailed("resource_still_in_use", "the address is attached already", ip.resource, ip.id)

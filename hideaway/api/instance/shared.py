@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from hideaway.api.call import Call
-from hideaway.api.listing import Test, select
-from hideaway.api.shapes import Query
+from hideaway.api.listing import Test, order, select
+from hideaway.api.shapes import Listing, Query
 from hideaway.base.errors import NotFound, invalid
 from hideaway.base.ids import is_uuid
 from hideaway.cloud.documents import Document
@@ -81,14 +81,37 @@ def listed(
     return {key: [view(d) for d in pages(call, chosen, query, f"/{key}")]}
 
 
-def here(call: Call, type_: type[D], id_: str, argument: str) -> D:
-    """A document of this zone that a request refers to.
+class Tokens(Listing, frozen=True, kw_only=True):
+    """The query of a list of v2alpha1: pages follow one another by tokens."""
+
+    page_token: str | None = None
+
+
+def tokened(
+    key: str,
+    documents: Iterable[D],
+    query: Tokens,
+    view: Callable[[D], Any],
+    special: dict[str, Test] | None = None,
+) -> dict[str, Any]:
+    """A list's whole answer in v2alpha1. A token is the number of items that came before; the last page has none."""
+    chosen = order(select(documents, query, {"page_token": lambda d, token: True, **(special or {})}), query.order_by)
+    token = query.page_token or "0"
+    if not (token.isascii() and token.isdigit() and len(token) < 10):
+        raise invalid("page_token", f"{token[:40]!r} is no token of this list")
+    start, size = int(token), min(query.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    answer = {key: [view(d) for d in chosen[start : start + size]], "total_count": len(chosen)}
+    return answer | ({"next_page_token": str(start + size)} if start + size < len(chosen) else {})
+
+
+def here(call: Call, type_: type[D], id_: str, argument: str, project_id: str | None = None) -> D:
+    """A document of this zone (project_id: and of this project) that a request refers to.
 
     Raises InvalidArguments in instance/v1's own words (recorded) for what is no UUID, NotFound for what is elsewhere.
     """
     if not is_uuid(id_):
         raise invalid(argument, "not a valid value")
-    found = call.refer(type_, id_, argument)
+    found = call.refer(type_, id_, argument, project_id=project_id)
     if found.locality != call.place:
         raise NotFound(type_.resource, id_)
     return found

@@ -63,11 +63,11 @@ def plan(
     standing, new = {}, {}
     for slot, one in templates.items():
         if one.id:
-            standing[slot] = free_volume(call, one.id, f"volumes.{slot}.id").id
+            standing[slot] = free_volume(call, one.id, f"volumes.{slot}.id", project_id).id
         elif slot == "0" and image is not None and not one.base_snapshot:
             new[slot] = _root(image, one)
         else:
-            new[slot] = _empty(call, slot, one)
+            new[slot] = _empty(call, slot, one, project_id)
     if image is not None and "0" not in templates:
         new["0"] = _root(image, VolumeTemplate())
     if isinstance(image, Image):
@@ -76,14 +76,14 @@ def plan(
     return Storage(standing=standing, new=new)
 
 
-def free_volume(call: Call, id_: str, argument: str) -> Volume | BlockVolume:
-    """A volume of this zone that no server has. Raises NotFound (as an instance volume, as the vendor) or 412."""
+def free_volume(call: Call, id_: str, argument: str, project_id: str) -> Volume | BlockVolume:
+    """A volume of this zone and project that no server has. Raises NotFound (as an instance volume) or 412."""
     ledger = call.change.ledger
     if is_uuid(id_) and ledger.get(BlockVolume, id_.lower()) is not None:
-        volume: Volume | BlockVolume = here(call, BlockVolume, id_, argument)
+        volume: Volume | BlockVolume = here(call, BlockVolume, id_, argument, project_id)
         used = bool(volume.references)  # type: ignore[union-attr]
     else:
-        local = volume = here(call, Volume, id_, argument)
+        local = volume = here(call, Volume, id_, argument, project_id)
         used = local.server_id is not None
     if used:
         raise PreconditionFailed(
@@ -122,11 +122,11 @@ def _of_part(part: VolumePart, wanted: VolumeTemplate) -> NewVolume:
     )
 
 
-def _empty(call: Call, slot: str, wanted: VolumeTemplate) -> NewVolume:
+def _empty(call: Call, slot: str, wanted: VolumeTemplate, project_id: str) -> NewVolume:
     """A volume of a snapshot, or an empty one."""
     size, type_, snapshot_id = wanted.size or 0, wanted.volume_type or "l_ssd", None
     if wanted.base_snapshot:
-        snapshot = need_snapshot(call, wanted.base_snapshot, f"volumes.{slot}.base_snapshot")
+        snapshot = need_snapshot(call, wanted.base_snapshot, f"volumes.{slot}.base_snapshot", project_id)
         sbs = isinstance(snapshot, BlockSnapshot)
         type_, snapshot_id = ("sbs_volume", snapshot.id) if sbs else (snapshot.volume_type, None)
         size = size or snapshot.size
@@ -139,18 +139,18 @@ def _empty(call: Call, slot: str, wanted: VolumeTemplate) -> NewVolume:
     return NewVolume(volume_type=type_, size=size, name=wanted.name or "", snapshot_id=snapshot_id)
 
 
-def need_snapshot(call: Call, id_: str, argument: str) -> Snapshot | BlockSnapshot:
-    """A snapshot of this zone, local or block. Raises NotFound (as an instance snapshot)."""
+def need_snapshot(call: Call, id_: str, argument: str, project_id: str) -> Snapshot | BlockSnapshot:
+    """A snapshot of this zone and project, local or block. Raises NotFound (as an instance snapshot)."""
     if is_uuid(id_) and call.change.ledger.get(BlockSnapshot, id_.lower()) is not None:
-        return here(call, BlockSnapshot, id_, argument)
-    return here(call, Snapshot, id_, argument)
+        return here(call, BlockSnapshot, id_, argument, project_id)
+    return here(call, Snapshot, id_, argument, project_id)
 
 
-def find_image(call: Call, id_: str, argument: str) -> PublicImage | Image:
-    """An image of this zone: the vendor's, or the caller's own. Raises NotFound."""
+def find_image(call: Call, id_: str, argument: str, project_id: str) -> PublicImage | Image:
+    """An image of this zone: the vendor's, or the project's own. Raises NotFound."""
     image = public_image(id_.lower())
     if image is None:
-        return here(call, Image, id_, argument)
+        return here(call, Image, id_, argument, project_id)
     if image.zone != call.place:
         raise NotFound(Image.resource, id_)
     return image

@@ -43,7 +43,7 @@ def create(call: Call, body: CreateVolume) -> dict[str, Any]:
     common = call.common(body.project or body.organization, Volume.resource, "project")
     size, type_ = body.size, str(body.volume_type or "l_ssd")
     if body.base_snapshot:
-        snapshot = here(call, Snapshot, body.base_snapshot, "base_snapshot")
+        snapshot = here(call, Snapshot, body.base_snapshot, "base_snapshot", common["project_id"])
         size, type_ = size or snapshot.size, snapshot.volume_type
         if size < snapshot.size:
             raise invalid("size", "the volume is smaller than its snapshot")
@@ -137,8 +137,8 @@ def create_snapshot(call: Call, body: CreateSnapshot) -> dict[str, Any]:
     """Of a local volume. Imports from object storage are refused: there is none here."""
     if not body.volume_id:
         raise invalid("volume_id", "volume_id is required: there is no object storage to import from", "required")
-    volume = here(call, Volume, body.volume_id, "volume_id")
-    _, project = call.project(body.project or body.organization or volume.project_id, Snapshot.resource, "project")
+    volume = here(call, Volume, body.volume_id, "volume_id", body.project or body.organization)
+    _, project = call.project(volume.project_id, Snapshot.resource, "project")
     if volume.volume_type == "scratch":
         raise invalid("volume_id", "a scratch volume has no snapshots")
     name = body.name or f"snp-{call.change.ids.word()}"

@@ -453,3 +453,39 @@ def test_nobody_sees_or_uses_another_organizations(cloud: Cloud) -> None:
     assert {cloud.ask(method, path, body, key=other).status for method, path, body in tried} == {404}
     assert cloud.dump() == before
     assert cloud.ask("GET", SERVERS, key=None).status == 401
+
+
+def test_what_a_server_gets_must_be_of_its_own_project(cloud: Cloud) -> None:
+    other = cloud.post("/account/v3/projects", name="other", organization_id=cloud.owner.organization_id)["id"]
+    address, guard, volume = ip(cloud), group(cloud), cloud.post(VOLUMES, name="v", size=10**9)["volume"]
+    where, block = network(cloud), cloud.post(f"{BLOCK}/volumes", name="b", from_empty={"size": 10**9})
+    theirs = server(cloud, project=other)["id"]
+    before = cloud.dump()
+    tried: list[tuple[str, str, Any]] = [
+        ("POST", SERVERS, {"commercial_type": "DEV1-S", "project": other, "public_ips": [address["id"]]}),
+        ("POST", SERVERS, {"commercial_type": "DEV1-S", "project": other, "security_group": guard["id"]}),
+        ("POST", SERVERS, {"commercial_type": "DEV1-S", "project": other, "volumes": {"0": {"id": block["id"]}}}),
+        ("PATCH", f"{SERVERS}/{theirs}", {"security_group": {"id": guard["id"]}}),
+        ("PATCH", f"{SERVERS}/{theirs}", {"public_ips": [address["id"]]}),
+        ("POST", f"{SERVERS}/{theirs}/attach-volume", {"volume_id": volume["id"]}),
+        ("POST", f"{SERVERS}/{theirs}/private_nics", {"private_network_id": where}),
+        ("PATCH", f"{IPS}/{address['id']}", {"server": theirs}),
+        ("POST", f"{BLOCK}/snapshots", {"name": "s", "volume_id": block["id"], "project_id": other}),
+    ]
+    assert {cloud.ask(method, path, body).status for method, path, body in tried} == {404}
+    assert cloud.dump() == before
+
+
+def test_lists_of_the_newer_version_follow_tokens(cloud: Cloud) -> None:
+    where = network(cloud)
+    made = [
+        cloud.post(f"{SERVERS}/{server(cloud)['id']}/private_nics", private_network_id=where)["private_nic"]["id"]
+        for _ in range(5)
+    ]
+    base, seen, token = INSTANCE2 + "/private-network-interfaces", [], ""
+    for _ in range(3):
+        page = cloud.get(base, page_size=2, page_token=token, order_by="created_at_asc")
+        seen += ids(page["private_network_interfaces"])
+        token = page.get("next_page_token", "")
+    assert (seen, token) == (made, "")
+    assert cloud.ask("GET", base, query={"page_token": "x"}).wrong == ["page_token"]

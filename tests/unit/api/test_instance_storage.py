@@ -228,3 +228,12 @@ def test_the_dashboard_counts(cloud: Cloud) -> None:
     )
     assert (counts["volumes_l_ssd_total_size"], counts["ips_unused"]) == (10 * GB, 1)
     assert cloud.get(SERVERS.replace("fr-par-1", "fr-par-2"))["servers"] == []
+
+
+def test_the_price_list_names_every_type_of_a_zone(cloud: Cloud) -> None:
+    path = "/product-catalog/v2alpha1/public-catalog/products"
+    listed = cloud.get(path, zone="fr-par-1", product_types="instance", page_size=1000)
+    names = [product["properties"]["instance"]["offer_id"] for product in listed["products"]]
+    assert len(names) == listed["total_count"] == len(set(names))
+    assert {"DEV1-S", "PRO2-XXS"} <= set(names)
+    assert cloud.get(path, product_types="dedibox")["products"] == []
