@@ -29,8 +29,6 @@ class ListProducts(Query, frozen=True, kw_only=True):
 def view(zone: str, kind: ServerType) -> dict[str, Any]:
     """A server type in a zone. Its price is the recorded one; its family is the first part of its name."""
     units = int(kind.hourly_price)
-    gpu = {"description": "", "count": kind.gpu, "type": (kind.gpu_info or {}).get("gpu_name", "")}
-    network = kind.network
     return {
         "sku": f"/compute/{kind.name.lower().replace('-', '_')}/run_{zone}",
         "service_category": "Compute",
@@ -49,25 +47,7 @@ def view(zone: str, kind: ServerType) -> dict[str, Any]:
             }
         },
         "properties": {
-            "hardware": {
-                "cpu": {
-                    "description": f"{kind.ncpus} vCPU",
-                    "arch": "arm64" if kind.arch == "arm64" else "x64",
-                    "type": "",
-                    "threads": kind.ncpus,
-                    "shared": False,
-                    "virtual": {"count": kind.ncpus},
-                },
-                "ram": {"description": "", "size": kind.ram, "type": ""},
-                "storage": {"description": "", "total": kind.volumes_constraint.max_size},
-                "network": {
-                    "description": "",
-                    "internal_bandwidth": network.get("sum_internal_bandwidth", 0),
-                    "public_bandwidth": network.get("sum_internet_bandwidth", 0),
-                    "max_public_bandwidth": network.get("sum_internet_bandwidth", 0),
-                },
-                "gpu": gpu,
-            },
+            "hardware": _hardware(kind),
             "instance": {
                 "range": kind.name.split("-")[0],
                 "offer_id": kind.name,
@@ -76,6 +56,29 @@ def view(zone: str, kind: ServerType) -> dict[str, Any]:
         },
         "environmental_impact_estimation": None,
         "unit_of_measure": {"unit": "hour", "size": 1},
+    }
+
+
+def _hardware(kind: ServerType) -> dict[str, Any]:
+    network = kind.network
+    return {
+        "cpu": {
+            "description": f"{kind.ncpus} vCPU",
+            "arch": "arm64" if kind.arch == "arm64" else "x64",
+            "type": "",
+            "threads": kind.ncpus,
+            "shared": False,
+            "virtual": {"count": kind.ncpus},
+        },
+        "ram": {"description": "", "size": kind.ram, "type": ""},
+        "storage": {"description": "", "total": kind.volumes_constraint.max_size},
+        "network": {
+            "description": "",
+            "internal_bandwidth": network.get("sum_internal_bandwidth", 0),
+            "public_bandwidth": network.get("sum_internet_bandwidth", 0),
+            "max_public_bandwidth": network.get("sum_internet_bandwidth", 0),
+        },
+        "gpu": {"description": "", "count": kind.gpu, "type": (kind.gpu_info or {}).get("gpu_name", "")},
     }
 
 
