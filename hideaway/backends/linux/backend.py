@@ -14,9 +14,9 @@ import msgspec
 
 from hideaway.backends.base import Present, WorldLost
 from hideaway.backends.linux import journal, names, text, world
-from hideaway.backends.linux.channel import Channel, Refused
+from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.operations import Operation
-from hideaway.base.errors import HideawayError, NotFound
+from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
@@ -43,7 +43,7 @@ class LinuxBackend:
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
-        self._lock = threading.RLock()
+        self._lock, self._pulse_lock = threading.RLock(), threading.Lock()
         self._world: world.World | None = None
         self._present = Present()
         self._pulse: Channel | None = None
@@ -52,7 +52,7 @@ class LinuxBackend:
         """Adopt the living world of the state folder, or make one. See Backend."""
         with self._lock:
             if self._world is not None:
-                if self.alive():
+                if self._world.answers():
                     return True
                 self._let_go()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,11 +110,15 @@ class LinuxBackend:
         if kept is None:
             raise WorldLost(f"no world lives in {self.folder}")
         namespace = _namespace(kept.fabric, host)
-        pid = world.keeper_of(self.folder)
+        pid = self.keeper()
         # The files of the namespaces are in the world's own /run: /proc/PID/root leads there from outside.
         net = f"/proc/{pid}/root/run/netns/{namespace}" if namespace else f"/proc/{pid}/ns/net"
         user = ["--user", "--preserve-credentials"] if self.rootless else []
         return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *argv]
+
+    def keeper(self) -> int:
+        """The process id of the world's first process, seen from here. Raises WorldLost."""
+        return world.keeper_of(self.folder)
 
     def alive(self) -> bool:
         """Whether the world of the state folder answers."""
@@ -183,20 +187,18 @@ class LinuxBackend:
         """Ask the pulse, which may just be starting; raises WorldLost when it stays silent."""
         self._held()
         deadline = time.monotonic() + PULSE_PATIENCE
-        while True:
-            try:
-                if self._pulse is None:
-                    self._pulse = Channel(self.folder, PULSE)
-                return self._pulse.ask(op, PULSE_PATIENCE, **said)
-            except Refused:
-                raise
-            except HideawayError:
-                if self._pulse is not None:
-                    self._pulse.close()
-                    self._pulse = None
-                if time.monotonic() > deadline or not self.alive():
-                    raise
-            time.sleep(0.02)
+        with self._pulse_lock:
+            while True:
+                try:
+                    self._pulse = self._pulse or Channel(self.folder, PULSE)
+                    return self._pulse.ask(op, PULSE_PATIENCE, **said)
+                except WorldLost:
+                    if self._pulse is not None:
+                        self._pulse.close()
+                        self._pulse = None
+                    if time.monotonic() > deadline or not self.alive():
+                        raise
+                time.sleep(0.02)
 
 
 def _namespace(fabric: Fabric, host: str) -> str:

@@ -39,6 +39,13 @@ class World:
         """The keeper's process id outside."""
         return self.channel.peer()
 
+    def answers(self) -> bool:
+        """Whether the world lives and is still served by this process."""
+        try:
+            return self.channel.ask("hello", ANSWER_PATIENCE)["world"] == self.id
+        except HideawayError:
+            return False
+
     def end(self) -> None:
         """End the world; returns when its first process is gone, and so all of it."""
         descriptor = _pidfd(self.pid)
