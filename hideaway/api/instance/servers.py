@@ -19,6 +19,7 @@ from hideaway.api.shapes import Body, Name, Tags
 from hideaway.base.errors import NotFound, PlainError, PreconditionFailed, TransientState, invalid
 from hideaway.base.ids import is_uuid
 from hideaway.cloud import instances
+from hideaway.cloud.identity import SshKey
 from hideaway.cloud.images import LOCAL, SBS, PublicImage, image_of
 from hideaway.cloud.network import Ip
 from hideaway.cloud.server_types import ServerType, server_type
@@ -103,7 +104,7 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
         enable_ipv6=bool(body.enable_ipv6),
         boot_type=body.boot_type or "local",
         protected=bool(body.protected),
-        password_key_id=body.admin_password_encryption_ssh_key_id or None,
+        password_key_id=_password_key(call, body.admin_password_encryption_ssh_key_id, project),
     )
     for slot, new in sorted(storage.new.items()):
         volume = instances.make_volume(call.change, server, new, slot)
@@ -111,6 +112,11 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
     for ip in ips:
         instances.attach_public_ip(call.change, server, ip)
     return wrapped(call, server)
+
+
+def _password_key(call: Call, id_: str | None, project_id: str) -> str | None:
+    """The SSH key, of the server's project, that a Windows server's password is encrypted for."""
+    return call.refer(SshKey, id_, "admin_password_encryption_ssh_key_id", project_id=project_id).id if id_ else None
 
 
 def _kind(name: str) -> ServerType:
@@ -248,7 +254,7 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
     if not isinstance(body.placement_group, UnsetType):
         fields["placement_group_id"] = _placement(call, body.placement_group, server.project_id)
     if not isinstance(body.admin_password_encryption_ssh_key_id, UnsetType):
-        fields["password_key_id"] = body.admin_password_encryption_ssh_key_id or None
+        fields["password_key_id"] = _password_key(call, body.admin_password_encryption_ssh_key_id, server.project_id)
     if body.commercial_type is not None and body.commercial_type != server.commercial_type:
         if server.state != "stopped":
             raise PlainError(400, "server should be stopped to change its commercial type", "invalid_request_error")

@@ -12,7 +12,7 @@ from hideaway.api.call import Call, answer
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Tags, given
-from hideaway.base.errors import InvalidArguments, NotFound, PreconditionFailed, invalid
+from hideaway.base.errors import NotFound, PreconditionFailed, invalid
 from hideaway.base.ids import is_uuid
 from hideaway.cloud.addressing import attach, book
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork, Reverse
@@ -229,10 +229,11 @@ def delete(call: Call) -> None:
 
 def release_set(call: Call, body: ReleaseSet) -> None:
     """All of them, or (when one is refused) none."""
-    wrong = [i for i in body.ip_ids or [] if not is_uuid(i)]
-    if wrong:
-        raise InvalidArguments(*invalid("ip_ids", "values must be valid UUIDs", "format").faults)
-    for id_ in dict.fromkeys(i.lower() for i in body.ip_ids or []):
+    if not body.ip_ids:
+        raise invalid("ip_ids", "value is required", "required")
+    if not all(is_uuid(i) for i in body.ip_ids):
+        raise invalid("ip_ids", "values must be valid UUIDs", "format")
+    for id_ in dict.fromkeys(i.lower() for i in body.ip_ids):
         release(call, call.own(Ip, id_))
 
 
