@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+import hideaway.api.products  # noqa: F401  # so that every kind of document in a store is known
 from hideaway.backends.linux import LinuxBackend, world
 from hideaway.compile import compile_fabric
 from hideaway.fabric.model import Fabric
@@ -33,6 +34,11 @@ PATIENCE = 120.0  # seconds for anything to come about
 QUIET = 0.25  # seconds without a packet after which packets count as dropped
 GAP = 0.001  # seconds between probes
 
+# Ends when its input is closed: killing what entered a host's namespaces would leave the program inside running.
+_WHILE_OPEN = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+"""
 # Prints, for each datagram, when it was sent and when it arrived: one clock serves all namespaces.
 _LISTENER = """
 import socket, sys, time
@@ -102,7 +108,7 @@ def _cluster(http: httpx.Client) -> str:
         "private_network_id": network,
     }  # fmt: skip
     cluster: str = _post(http, f"/k8s/v1/regions/{REGION}/clusters", body)["id"]
-    _until(lambda: http.get(f"/k8s/v1/regions/{REGION}/clusters/{cluster}").json()["status"] == "pool_required")
+    _until(lambda: http.get(f"/k8s/v1/regions/{REGION}/clusters/{cluster}").json()["status"] != "creating")
     return cluster
 
 
@@ -151,8 +157,8 @@ def _probing(cloud: Cloud, node: str, address: str) -> Iterator[list[float]]:
     """Send datagrams from the internet to a node for as long as the block runs; when those that pass arrived."""
     arrivals: list[float] = []
     python = [sys.executable, "-S", "-u", "-c"]
-    listener = _inside(cloud, node, [*python, _LISTENER, str(PORT)])
-    prober = _inside(cloud, "internet", [*python, _PROBER, address, str(PORT), str(GAP)])
+    listener = _inside(cloud, node, [*python, _WHILE_OPEN + _LISTENER, str(PORT)])
+    prober = _inside(cloud, "internet", [*python, _WHILE_OPEN + _PROBER, address, str(PORT), str(GAP)])
     assert listener.stdout is not None
 
     def collect() -> None:
@@ -170,13 +176,14 @@ def _probing(cloud: Cloud, node: str, address: str) -> Iterator[list[float]]:
         yield arrivals
     finally:
         for process in (prober, listener):
-            process.kill()
-            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
 
 
 def _inside(cloud: Cloud, host: str, command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        cloud.inside(host, command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        cloud.inside(host, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )  # fmt: skip
 
 
