@@ -51,18 +51,32 @@ LIMITS = (
 
 
 @click.command("doctor")
+@click.option("--api", is_flag=True, help="Say instead which routes of the vendor's API are served, and what they do.")
 @json_option
-def command(as_json: bool) -> int:
+def command(api: bool, as_json: bool) -> int:
     """Say what this machine can do and what it lacks.
 
     Exits with 1 when packets cannot flow here. `hideaway up --data-plane none` works all the same.
     """
+    if api:
+        return _api(as_json)
     findings = [*of_python(), *of_machine()]
     if as_json:
         print_json(findings)
     else:
         _print(findings)
     return 0 if any(finding.ok for finding in findings if finding.name.startswith(PACKETS)) else 1
+
+
+def _api(as_json: bool) -> int:
+    from hideaway.cli import api_table
+
+    rows = api_table.table()
+    if as_json:
+        print_json(rows)
+    else:
+        api_table.show(rows)
+    return 0
 
 
 def of_python() -> list[Finding]:

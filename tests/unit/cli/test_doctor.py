@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hideaway.api.products import PRODUCTS
 from hideaway.cli import NO, OK, doctor, run
+from hideaway.cli.api_table import Served
 from hideaway.cli.doctor import Finding, Limit, of_limit
 
 Output = pytest.CaptureFixture[str]
@@ -68,7 +70,21 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: str | 
         assert finding.remedy == "why; raise it with: sysctl -w a.b=100"
 
 
-@pytest.mark.parametrize("command", ["env", "status", "reset", "exec"])
+def test_the_api_is_shown_as_the_code_serves_it(capsys: Output) -> None:
+    assert run(["doctor", "--api", "--json"]) == OK
+    rows = msgspec.json.decode(capsys.readouterr().out, type=list[Served])
+    served = [(p.prefix + r.path, r.method, r.records) for p in PRODUCTS for r in p.routes]
+    assert [(row.path, row.method) for row in rows] == [(p.replace(":path", ""), m) for p, m, _ in served]
+    words = {(m == "GET", records): row.does for (_, m, records), row in zip(served, rows, strict=True)}
+    assert words == {(True, True): "reads", (False, True): "records", (False, False): "carried"}
+    assert run(["doctor", "--api"]) == OK
+    said = capsys.readouterr().out.splitlines()
+    assert "  carried  POST    /k8s/v1/regions/{region}/clusters/{cluster_id}/pools" in said
+    assert "  records  POST    /iam/v1alpha1/policies" in said
+    assert f"{len(rows)} routes of {len(PRODUCTS)} products." in said
+
+
+@pytest.mark.parametrize("command", ["doctor", "env", "status", "reset", "exec"])
 def test_a_command_loads_no_server_and_no_data_plane(command: str) -> None:
     script = (
         "import sys\nfrom hideaway.cli import run\nrun([sys.argv[1], '--help'])\n"
