@@ -1,0 +1,250 @@
+"""Nothing that is sent ever makes the API fall over, leave something half done, or keep what it cannot serve later.
+
+Requests are made of the routes' own types and then spoiled: wrong types, huge numbers, odd texts, nulls, missing and
+extra fields, deep nesting. They meet a cloud in which one of each main thing stands. HYPOTHESIS_PROFILE=long for more.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import types
+import typing
+from collections.abc import Iterator
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hideaway.cloud.documents import KINDS, Document
+from hideaway.compile import compile_fabric
+from tests.api_in_process import Cloud
+from tests.walk import PLACES, Step, steps
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+EXAMPLES = 20000 if LONG else 500
+ROUTES = steps()
+LISTS = [s for s in ROUTES if s.route.method == "GET" and set(s.parameters) <= set(PLACES)]
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEEYrzDOZmhItdKaDAEqJQ4ORS2GyBMtBozYsK5kiXXX"
+
+
+class World(Cloud):
+    """A cloud with one of each main thing in it, which can be put back to how it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.built = build(self)
+        self.get("/vpc/v2/regions/fr-par/vpcs")  # ends the last transitions
+        _, ledger = self.store.snapshot()
+        self.documents: list[Document] = [d for type_ in KINDS.values() for d in ledger.find(type_)]
+        self.ids_of: list[str] = [d.id for d in self.documents]
+
+    def back(self) -> None:
+        with self.store.transaction() as ledger:
+            ledger.clear()
+            for document in self.documents:
+                ledger.put(document)
+
+
+def build(cloud: Cloud) -> dict[str, str]:
+    """What stands before each request; returns some ids by the names that parameters and fields have for them."""
+    region, zone = "regions/fr-par", "zones/fr-par-1"
+    vpc = cloud.post(f"/vpc/v2/{region}/vpcs", name="v")
+    network = cloud.post(f"/vpc/v2/{region}/private-networks", vpc_id=vpc["id"])
+    other = cloud.post(f"/vpc/v2/{region}/private-networks")
+    ip = cloud.post(f"/ipam/v1/{region}/ips", source={"private_network_id": network["id"]})
+    held = {"mac_address": "02:00:00:00:00:01"}
+    cloud.post(f"/ipam/v1/{region}/ips", source={"private_network_id": other["id"]}, resource=held)
+    hop = {"nexthop_private_network_id": network["id"]}
+    route = cloud.post(f"/vpc/v2/{region}/routes", {"vpc_id": vpc["id"], "destination": "10.9.0.0/24"} | hop)
+    gateway = cloud.post(f"/vpc-gw/v2/{zone}/gateways", type="VPC-GW-S", name="g")
+    cloud.get(f"/vpc-gw/v2/{zone}/gateways")
+    attached = {"gateway_id": gateway["id"], "private_network_id": network["id"], "push_default_route": True}
+    binding = cloud.post(f"/vpc-gw/v2/{zone}/gateway-networks", attached)
+    group = cloud.post(f"/instance/v1/{zone}/security_groups", name="s")["security_group"]
+    server = cloud.post(f"/instance/v1/{zone}/servers", name="i", commercial_type="DEV1-S", image="debian_bookworm")
+    cluster_body = {"name": "c", "type": "kapsule", "cni": "cilium", "private_network_id": network["id"]}
+    version = cloud.get(f"/k8s/v1/{region}/versions")["versions"][0]["name"]
+    cluster = cloud.post(f"/k8s/v1/{region}/clusters", cluster_body | {"version": version})
+    cloud.get(f"/k8s/v1/{region}/clusters/{cluster['id']}")
+    pool_body = {"name": "p", "node_type": "DEV1-M", "size": 1}
+    pool = cloud.post(f"/k8s/v1/{region}/clusters/{cluster['id']}/pools", pool_body)
+    application = cloud.post("/iam/v1alpha1/applications", name="a")
+    rules = [{"permission_set_names": ["IPAMReadOnly"], "organization_id": cloud.owner.organization_id}]
+    policy = cloud.post("/iam/v1alpha1/policies", application_id=application["id"], rules=rules)
+    key = cloud.post("/iam/v1alpha1/api-keys", application_id=application["id"])
+    ssh_key = cloud.post("/iam/v1alpha1/ssh-keys", public_key=ED25519)
+    return {
+        "vpc_id": vpc["id"], "private_network_id": network["id"], "ip_id": ip["id"], "route_id": route["id"],
+        "gateway_id": gateway["id"], "gateway_network_id": binding["id"], "cluster_id": cluster["id"],
+        "server_id": server["server"]["id"], "security_group_id": group["id"], "pool_id": pool["id"],
+        "application_id": application["id"], "policy_id": policy["id"], "access_key": key["access_key"],
+        "ssh_key_id": ssh_key["id"], "project_id": cloud.project, "organization_id": cloud.owner.organization_id,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.close()
+
+
+odd_texts = st.sampled_from(
+    [
+        "", " ", "\x00", "\ud800", "\u202e", "é" * 300, "x" * 5000, "../..", "%s%n", "0", "-1", "null", "1e999", "NaN",
+        "10.0.0.0/8", "0.0.0.0/0", "::/0", "fe80::1%eth0", "10.0.0.1/24", "fd00::/64", "999.1.1.1", "172.16.0.9",
+        "2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00",
+        "00000000-0000-0000-0000-000000000000",
+        "fr-par", "fr-par-9", "unknown_type", "a,b", "'; DROP TABLE documents; --", "1.30", "1.2.3.4.5",
+        "debian_bookworm",
+    ]
+)  # fmt: skip
+numbers = st.sampled_from([0, 1, -1, 2, 22, 65535, 65536, 2**31, 2**32, 2**63, 2**64, 10**30, -(2**63) - 1, 0.5, 1e300])
+deep = st.integers(1, 1200).map(lambda n: functools.reduce(lambda inner, _: [inner], range(n), 0))
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    numbers,
+    odd_texts,
+    st.text(max_size=20),
+    st.lists(odd_texts | numbers, max_size=3),
+    st.dictionaries(st.sampled_from(["id", "name", "tags", "", "x", "0"]), odd_texts | numbers | st.none(), max_size=3),
+    deep,
+)
+
+
+def ids(world: World, name: str) -> st.SearchStrategy[str]:
+    """Mostly the id that the name means, else of anything that stands, else nonsense."""
+    known = world.built.get(name.removesuffix("s") if name.endswith("ids") else name)
+    right = st.just(known) if known else st.sampled_from(world.ids_of)
+    return st.one_of(right, right, right, st.sampled_from(world.ids_of), odd_texts)
+
+
+def values(world: World, hint: Any, name: str, depth: int = 0) -> st.SearchStrategy[Any]:
+    """Values of a type, as JSON has them; a field's name says what kind of text it likely holds."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return values(world, arguments[0], name, depth)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of(*(values(world, a, name, depth) for a in arguments))
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is list:
+        return st.lists(values(world, arguments[0], name, depth + 1), max_size=2)
+    if origin is dict:
+        return st.dictionaries(odd_texts, values(world, arguments[1], name, depth + 1), max_size=2)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and depth < 4:
+        return bodies(world, hint, depth + 1)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return st.sampled_from([member.value for member in hint])
+    if hint is str:
+        return ids(world, name) if name.endswith(("_id", "_ids", "_key")) else odd_texts | st.text(max_size=12)
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        int: st.integers(0, 70000) | numbers,
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        bool: st.booleans(),
+        datetime: odd_texts,
+        type(None): st.none(),
+    }
+    return plain.get(hint, junk)
+
+
+def bodies(world: World, type_: type[msgspec.Struct], depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies of a type: a field may be missing, may be junk, and one may be there that is none."""
+    hints = typing.get_type_hints(type_, include_extras=True)
+    required, optional = {}, {}
+    for field in msgspec.structs.fields(type_):
+        right = values(world, hints[field.name], field.name, depth)
+        spoiled = st.one_of(right, right, right, right, right, right, junk)
+        (required if field.required else optional)[field.encode_name] = spoiled
+    return st.fixed_dictionaries(required, optional={**optional, "no_such_field": junk})
+
+
+class Sent(msgspec.Struct):
+    step: Step
+    path: str
+    body: Any
+    query: list[tuple[str, str]]
+
+
+@st.composite
+def requests(draw: st.DrawFn, world: World) -> Sent:
+    step = draw(st.sampled_from(ROUTES))
+    parameters = {
+        name: draw(st.just(PLACES[name]) | st.sampled_from(["nl-ams", "x", ""]) if name in PLACES else ids(world, name))
+        for name in step.parameters
+    }
+    path = step.path({name: quoted(value) for name, value in parameters.items()})
+    body, query = None, []
+    if step.route.body is not None:
+        typed = junk if step.route.body is bytes else bodies(world, step.route.body)
+        body = draw(st.one_of(typed, typed, typed, typed, typed, junk))
+    if step.route.query is not None:
+        asked = draw(bodies(world, step.route.query))
+        query = [(name, str(value)) for name, value in asked.items() if value is not None]
+    return Sent(step, path, body, query)
+
+
+def quoted(text: str) -> str:
+    """A path's segment as a client sends it: what would end it is left out."""
+    return "".join(c for c in text if c not in "/?#\ud800")[:200] or "-"
+
+
+def encoded(body: Any) -> bytes:
+    """A body as bytes; what JSON cannot say as UTF-8 is sent as it is, for the server to refuse."""
+    return b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def check_answer(world: World, sent: Sent) -> None:
+    before = world.store.revision
+    query = [(n, v.encode("utf-8", "replace").decode()) for n, v in sent.query]
+    answer = world.ask(sent.step.route.method, sent.path, query=query, raw=encoded(sent.body))
+    assert answer.status < 500, f"{sent} -> {answer.raw!r}"
+    if answer.status >= 400:
+        assert isinstance(answer.body["message"], str)
+        assert world.store.revision == before, f"{sent} was refused with {answer.status} and changed something"
+    elif world.store.revision != before:
+        check_kept(world, sent)
+
+
+def check_kept(world: World, sent: Sent) -> None:
+    """What was kept can be read back, listed, and compiled for the data plane."""
+    world.store._cache.clear()
+    _, ledger = world.store.snapshot()
+    compile_fabric(ledger)
+    for step in LISTS:
+        if step.prefix == sent.step.prefix or step.prefix.startswith(("/ipam", "/instance/v1")):
+            answer = world.ask("GET", step.path(PLACES))
+            assert answer.status < 500, f"after {sent}: {step} -> {answer.raw!r}"
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_request_is_answered_and_leaves_the_cloud_whole(world: World, data: st.DataObject) -> None:
+    world.back()
+    sent = data.draw(requests(world))
+    check_answer(world, sent)
+
+
+@pytest.mark.parametrize("raw", [b"{", b"\xff", b"[" * 100_000, b'{"a":' * 5000, b"null", b"[]", b'"x"', b"1", b" "])
+def test_what_is_no_body_is_refused_everywhere(world: World, raw: bytes) -> None:
+    world.back()
+    for step in ROUTES:
+        if isinstance(step.route.body, type) and issubclass(step.route.body, msgspec.Struct):
+            path = step.path(PLACES | {name: world.built.get(name, world.ids_of[0]) for name in step.parameters})
+            answer = world.ask(step.route.method, path, raw=raw)
+            assert answer.status < 500, f"{step}: {answer.raw!r}"
+            if raw.strip() not in (b"", b"null"):
+                assert answer.status in (400, 404), f"{step} took {raw[:20]!r}"
+
+
+def test_a_body_that_is_too_long_is_refused(world: World) -> None:
+    world.back()
+    raw = b'{"name": "' + b"x" * (3 * 1024 * 1024) + b'"}'
+    assert world.ask("POST", "/vpc/v2/regions/fr-par/vpcs", raw=raw).status == 400
