@@ -1,0 +1,183 @@
+"""Every route that the vendor's Python SDK can call is served. The routes are read from the SDK's own source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hideaway.api.pipeline import Route
+from hideaway.api.products import PRODUCTS
+from hideaway.api.routing import Table
+
+scaleway = pytest.importorskip("scaleway", reason="the Python SDK is not installed")
+SDK = Path(scaleway.__file__).parent
+
+VERSIONS = [
+    "account/v3", "block/v1", "block/v1alpha1", "iam/v1alpha1", "instance/v1", "instance/v2alpha1", "ipam/v1", "k8s/v1",
+    "lb/v1", "marketplace/v2", "rdb/v1", "vpc/v2", "vpcgw/v2",
+]  # fmt: skip
+GAPS: dict[str, str] = {
+    "GET /account/v3/contract-signatures": "not built yet",
+    "GET /account/v3/contract-signatures/{contract_signature_id}/download": "not built yet",
+    "POST /account/v3/contract-signatures": "not built yet",
+    "POST /account/v3/contract-signatures/check": "not built yet",
+    "POST /account/v3/contract-signatures/{contract_signature_id}/validate": "not built yet",
+    "POST /account/v3/projects/{project_id}/delete-with-resources": "not built yet",
+    "POST /block/v1/zones/{zone}/snapshots/import-from-object-storage": "not built yet",
+    "POST /block/v1/zones/{zone}/snapshots/{snapshot_id}/export-to-object-storage": "not built yet",
+    "POST /block/v1alpha1/zones/{zone}/snapshots/import-from-object-storage": "not built yet",
+    "POST /block/v1alpha1/zones/{zone}/snapshots/import-from-s3": "not built yet",
+    "POST /block/v1alpha1/zones/{zone}/snapshots/{snapshot_id}/export-to-object-storage": "not built yet",
+    "DELETE /iam/v1alpha1/jwts/{jti}": "not built yet",
+    "DELETE /iam/v1alpha1/users/{user_id}/mfa-otp": "not built yet",
+    "DELETE /iam/v1alpha1/webauthn-authenticator/{authenticator_id}": "not built yet",
+    "GET /iam/v1alpha1/grace-periods": "not built yet",
+    "GET /iam/v1alpha1/jwts": "not built yet",
+    "GET /iam/v1alpha1/jwts/{jti}": "not built yet",
+    "GET /iam/v1alpha1/users/{user_id}/connections": "not built yet",
+    "GET /iam/v1alpha1/users/{user_id}/webauthn-authenticators": "not built yet",
+    "PATCH /iam/v1alpha1/webauthn-authenticator/{authenticator_id}": "not built yet",
+    "POST /iam/v1alpha1/jwts": "not built yet",
+    "POST /iam/v1alpha1/parse-saml-metadata": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/finish-webauthn-registration": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/initiate-connection": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/join-connection": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/mfa-otp": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/remove-connection": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/start-webauthn-registration": "not built yet",
+    "POST /iam/v1alpha1/users/{user_id}/validate-mfa-otp": "not built yet",
+    "POST /instance/v1/zones/{zone}/block-migration/apply": "not built yet",
+    "POST /instance/v1/zones/{zone}/block-migration/check-organization-quotas": "not built yet",
+    "POST /instance/v1/zones/{zone}/block-migration/plan": "not built yet",
+    "POST /instance/v1/zones/{zone}/ips/{ip_id}/release-to-ipam": "not built yet",
+    "POST /instance/v1/zones/{zone}/servers/{server_id}/attach-filesystem": "not built yet",
+    "POST /instance/v1/zones/{zone}/servers/{server_id}/detach-filesystem": "not built yet",
+    "POST /instance/v1/zones/{zone}/snapshots/{snapshot_id}/export": "not built yet",
+    "PUT /instance/v1/zones/{zone}/images/{id}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/security-group-rules": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/security-groups/{security_group_id}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/servers/{server_id}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data/{key}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/snapshots/{snapshot_id}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/templates/{template_id}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data/{key}": "not built yet",
+    "DELETE /instance/v2alpha1/zones/{zone}/volumes/{volume_id}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/resource-counts": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/security-groups": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/security-groups/{security_group_id}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/server-types": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/servers": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/servers/{server_id}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data/cloud-init": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data/{key}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/snapshots": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/snapshots/{snapshot_id}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates/{template_id}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates/{template_id}/check": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data/cloud-init": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data/{key}": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/volume-types": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/volumes": "not built yet",
+    "GET /instance/v2alpha1/zones/{zone}/volumes/{volume_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/security-group-rules/{security_group_rule_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/security-groups/{security_group_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/servers/{server_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/snapshots/{snapshot_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/templates/{template_id}": "not built yet",
+    "PATCH /instance/v2alpha1/zones/{zone}/volumes/{volume_id}": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/security-group-rules": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/security-groups": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/attach-filesystem": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/attach-ip": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/attach-private-network-interface": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/attach-volume": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/detach-filesystem": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/detach-ip": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/detach-private-network-interface": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/detach-volume": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/pause": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/reboot": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/set-default-ip": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/start": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/stop": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/servers/{server_id}/stop-and-delete": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/snapshots": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/snapshots/import-from-object-storage": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/snapshots/{snapshot_id}/export-to-object-storage": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/templates": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/templates/{template_id}/create-server": "not built yet",
+    "POST /instance/v2alpha1/zones/{zone}/volumes": "not built yet",
+    "PUT /instance/v2alpha1/zones/{zone}/security-group-rules": "not built yet",
+    "PUT /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data/cloud-init": "not built yet",
+    "PUT /instance/v2alpha1/zones/{zone}/servers/{server_id}/user-data/{key}": "not built yet",
+    "PUT /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data/cloud-init": "not built yet",
+    "PUT /instance/v2alpha1/zones/{zone}/templates/{template_id}/user-data/{key}": "not built yet",
+}
+"""What is not served, as `METHOD path`, and why. It is exact: a line for what is served fails the test, too."""
+
+
+class Called(msgspec.Struct, frozen=True, order=True):
+    """A route as a method of the SDK calls it; its path's parameters are `{name}`."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def calls(source: str) -> Iterator[Called]:
+    """Every `..._request("METHOD", f"path", ...)` of a module."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_request":
+            method, path = node.args[:2]
+            assert isinstance(method, ast.Constant)
+            yield Called(str(method.value), "".join(_parts(path)))
+
+
+def _parts(path: ast.expr) -> Iterator[str]:
+    for part in path.values if isinstance(path, ast.JoinedStr) else [path]:
+        if isinstance(part, ast.Constant):
+            yield str(part.value)
+        else:
+            assert isinstance(part, ast.FormattedValue)
+            yield "{" + ast.unparse(part.value).removeprefix("param_") + "}"
+
+
+def routes(version: str) -> list[Called]:
+    """All that one version of a product can be asked in the SDK."""
+    return sorted({call for module in (SDK / version).glob("*api.py") for call in calls(module.read_text())})
+
+
+@pytest.fixture(scope="module")
+def served() -> Table[Route]:
+    table: Table[Route] = Table()
+    for product in PRODUCTS:
+        for route in product.routes:
+            table.add(route.method, product.prefix + route.path, route)
+    return table
+
+
+def test_the_sdk_is_read_as_it_is_written() -> None:
+    source = 'class A:\n def f(self):\n  self._request("GET", f"/a/{param_zone}/b/{key}")\n  self._request("PUT", "/c")'
+    assert list(calls(source)) == [Called("GET", "/a/{zone}/b/{key}"), Called("PUT", "/c")]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_route_of_the_sdk_is_served(version: str, served: Table[Route]) -> None:
+    found = routes(version)
+    assert found, "nothing was read from the SDK"
+    missing = [str(call) for call in found if served.find(call.method, call.path) is None]
+    assert missing == [str(call) for call in found if str(call) in GAPS]
+
+
+def test_every_gap_is_a_route_of_the_sdk() -> None:
+    assert set(GAPS) <= {str(call) for version in VERSIONS for call in routes(version)}
