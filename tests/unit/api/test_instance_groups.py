@@ -23,7 +23,7 @@ from tests.unit.api.instances import (
     server,
 )
 
-OPEN = {"protocol": "TCP", "direction": "inbound", "action": "accept", "ip_range": "0.0.0.0/0"}
+OPEN: dict[str, Any] = {"protocol": "TCP", "direction": "inbound", "action": "accept", "ip_range": "0.0.0.0/0"}
 
 
 def rules(cloud: Cloud, id_: str) -> list[dict[str, Any]]:
