@@ -10,7 +10,7 @@ from hideaway.api.call import Call
 from hideaway.api.instance.shared import Page, listed, owners, times
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags, Text, given
-from hideaway.base.errors import PreconditionFailed
+from hideaway.base.errors import PreconditionFailed, invalid
 from hideaway.cloud.instances import default_group
 from hideaway.cloud.servers import SecurityGroup, Server
 
@@ -93,10 +93,17 @@ def create(call: Call, body: CreateGroup) -> dict[str, Any]:
         outbound_default_policy=_policy(body.outbound_default_policy),
         enable_default_security=body.enable_default_security is not False,
     )
-    call.change.ledger.put(group)
+    call.change.ledger.put(_sound(group))
     if body.project_default:
         group = _make_default(call, group)
     return wrapped(call, group)
+
+
+def _sound(group: SecurityGroup) -> SecurityGroup:
+    """The group itself. Raises InvalidArguments: what drops inbound must know replies (refused by the vendor, too)."""
+    if group.inbound_default_policy == "drop" and not group.stateful:
+        raise invalid("stateful", "a security group that drops inbound traffic by default must be stateful")
+    return group
 
 
 def _make_default(call: Call, group: SecurityGroup) -> SecurityGroup:
@@ -127,7 +134,7 @@ def update(call: Call, body: UpdateGroup) -> dict[str, Any]:
     if body.project_default:
         group = _make_default(call, group)
     if new:
-        group = call.change.begin(msgspec.structs.replace(group, **new), "syncing", "available")
+        group = call.change.begin(_sound(msgspec.structs.replace(group, **new)), "syncing", "available")
     return wrapped(call, group)
 
 

@@ -59,6 +59,15 @@ def test_a_change_is_in_force_once_the_state_says_so(cloud: Cloud) -> None:
     assert cloud.patch(f"{GROUPS}/{id_}", stateful=False)["security_group"]["state"] == "available"
 
 
+def test_a_group_that_drops_inbound_by_default_is_stateful(cloud: Cloud) -> None:
+    assert cloud.ask("POST", GROUPS, {"name": "g", "inbound_default_policy": "drop", "stateful": False}).wrong == [
+        "stateful"
+    ]
+    id_ = cloud.ask("POST", GROUPS, {"name": "g", "stateful": False}).body["security_group"]["id"]
+    assert cloud.ask("PATCH", f"{GROUPS}/{id_}", {"inbound_default_policy": "drop"}).wrong == ["stateful"]
+    assert cloud.get(f"{GROUPS}/{id_}")["security_group"]["inbound_default_policy"] == "accept"
+
+
 def test_each_project_has_one_default_group(cloud: Cloud) -> None:
     first = server(cloud)["security_group"]
     assert first["name"] == "Default security group"
