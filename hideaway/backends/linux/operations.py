@@ -42,6 +42,13 @@ class Ip(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     lines: tuple[str, ...]
 
 
+class Settle(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Wait until the kernel has noticed that these links have a carrier: only then do they carry packets."""
+
+    namespace: str
+    links: tuple[str, ...]
+
+
 class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     """One `nft -f`: all of it or nothing."""
 
@@ -100,4 +107,4 @@ class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str
     open: bool
 
 
-AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Nft | SweepEdge | SweepGateway
+AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Nft | SweepEdge | SweepGateway

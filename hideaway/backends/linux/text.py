@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hideaway.backends.linux import names, rules
-from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Sysctl, Unlink, Vanish
+from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Settle, Sysctl, Unlink, Vanish
 from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, Port
 from hideaway.plan.steps import (
     AddHost,
@@ -92,6 +92,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *(op for step in _of(SetRules, steps) for op in _rules(step)),
         *_links(_of(AddPort, steps)),
         *_hosts(steps),
+        *_settled(_of(AddPort, steps)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
     )
 
@@ -152,6 +153,15 @@ def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
         yield Ip(namespace=names.SWITCH, lines=switch)
 
 
+def _settled(steps: Sequence[AddPort]) -> Iterator[Operation]:
+    edge = tuple(names.edge_link(s.host, s.port.id) for s in steps if s.port.link == EDGE)
+    switch = tuple(names.switch_link(s.host, s.port.id) for s in steps if s.port.link != EDGE)
+    if edge:
+        yield Settle(namespace=names.EDGE_NAMESPACE, links=edge)
+    if switch:
+        yield Settle(namespace=names.SWITCH, links=switch)
+
+
 def _edge_end(host: str, port: Port) -> Iterator[str]:
     link, mac = names.edge_link(host, port.id), names.port_mac(port)
     peer = f"name {port.name} netns {names.namespace(host)} address {mac} {QUEUES}"
@@ -188,6 +198,7 @@ def _host_end(port: Port) -> Iterator[str]:
     for address in port.addresses:
         yield f"address add {address} dev {port.name}{' nodad' if ':' in address else ''}"
     yield f"link set {port.name} up"
+    yield f"link show dev {port.name}"  # being asked, the kernel notices the carrier now and not within a second
     if port.link == EDGE:
         families = {":" in address for address in port.addresses}
         for v6, hop, length in ((False, EDGE_V4, 32), (True, EDGE_V6, 128)):

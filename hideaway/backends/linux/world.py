@@ -42,7 +42,7 @@ class World:
     def answers(self) -> bool:
         """Whether the world lives and is still served by this process."""
         try:
-            return self.channel.ask("hello", ANSWER_PATIENCE)["world"] == self.id
+            return bool(self.channel.ask("hello", ANSWER_PATIENCE)["world"] == self.id)
         except HideawayError:
             return False
 

@@ -20,6 +20,8 @@ from . import namespaces, sweep
 DOOMED = "4711"
 """The link group in which links are put to be deleted all at once (one by one each waits for the kernel: 20 ms)."""
 
+SETTLING = 10.0
+
 
 class HandsFailed(Exception):
     """An operation failed; the text names it and what was said."""
@@ -58,11 +60,12 @@ def run(argv: Sequence[str], stdin: str | None, namespace: str, timeout: float) 
     return {"status": done.returncode, **said}
 
 
-def _checked(argv: Sequence[str], stdin: str, namespace: str) -> None:
+def _checked(argv: Sequence[str], stdin: str, namespace: str) -> str:
     done = run(argv, stdin, namespace, 120)
     if done["status"] != 0:
         said = (done["stderr"] or done["stdout"]).strip()
         raise HandsFailed(f"{shlex.join(argv)} in {namespace or 'the world'}: {said}{_line(said, stdin)}")
+    return str(done["stdout"])
 
 
 def _line(said: str, stdin: str) -> str:
@@ -74,6 +77,20 @@ def _line(said: str, stdin: str) -> str:
 
 def _ip(order: dict[str, Any]) -> None:
     _checked(["ip", "-batch", "-"], "\n".join(order["lines"]) + "\n", order["namespace"])
+
+
+def _settle(order: dict[str, Any]) -> None:
+    """Each question makes the kernel (from 6.8) notice; an older one does by itself, a hundred links a second."""
+    links = list(order["links"])
+    deadline = time.monotonic() + SETTLING
+    while links:
+        lines = "".join(f"link show dev {link}\n" for link in links)
+        told = _checked(["ip", "-o", "-batch", "-"], lines, order["namespace"]).splitlines()
+        links = [link for link, said in zip(links, told, strict=True) if " state UP " not in said]
+        if links and time.monotonic() > deadline:
+            raise HandsFailed(f"no carrier after {SETTLING} s: {' '.join(links)}")
+        if links:
+            time.sleep(0.02)
 
 
 def _nft(order: dict[str, Any]) -> None:
@@ -155,6 +172,7 @@ def _sweep_gateway(order: dict[str, Any]) -> int:
 
 _ABLE: dict[str, Any] = {
     "ip": _ip,
+    "settle": _settle,
     "nft": _nft,
     "sysctl": _sysctl,
     "appear": _appear,

@@ -21,6 +21,8 @@ from . import namespaces
 
 SETTINGS, SOCKET = "pulse.json", "pulse.sock"
 RETRY = 1.0
+BACKLOG = 4096
+"""Callers that may wait at once: the whole of a cluster's nodes beats as one when a gateway comes back."""
 PATIENCE = 5.0
 """Seconds that a listener waits for what a caller has to say."""
 
@@ -63,7 +65,7 @@ class Pulse:
             try:
                 identity = _identity(wanted[key])
                 server = await asyncio.start_server(
-                    self._caller(host, what), sock=_listener(wanted[key], port), limit=4096
+                    self._caller(host, what), sock=_listener(wanted[key], port), limit=4096, backlog=BACKLOG
                 )
                 self.servers[key] = (identity, server)
             except OSError as error:  # a program of the host's own has the port, or the host is just going
@@ -154,7 +156,7 @@ def _listener(namespace: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(("::", port))
-        listener.listen(1024)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
