@@ -58,7 +58,7 @@ def holds(condition: str, request: Request) -> bool:
         return True
     try:
         return _parse(condition)(request) is True
-    except (NotUnderstood, TypeError, ValueError, KeyError, OSError):
+    except (NotUnderstood, TypeError, ValueError, LookupError, ArithmeticError, OSError):
         return False
 
 
@@ -225,6 +225,8 @@ def _timestamp(text: str) -> datetime:
 
 
 def _at(time: datetime, zone: str = "UTC") -> datetime:
+    if not isinstance(time, datetime):
+        raise TypeError("not a time")
     return time.astimezone(ZoneInfo(zone))
 
 
