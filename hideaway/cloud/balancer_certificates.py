@@ -19,6 +19,15 @@ from hideaway.base.errors import InvalidArguments, invalid
 
 LIFE = timedelta(days=90)  # Let's Encrypt's (recorded: not_valid_after is 90 days later)
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.+?-----END \1PRIVATE KEY-----", re.DOTALL)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography says of a chain that it cannot read."""
 _MAX_COMMON_NAME = 64  # RFC 5280's bound of a common name; a longer name stands among the others only
 
 
@@ -82,7 +91,7 @@ def read_chain(pem: str) -> Certified:
             not_valid_after=leaf.not_valid_after_utc,
             chain=pem,
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise _wrong(f"the chain cannot be read as PEM: {error}") from None
 
 

@@ -8,7 +8,6 @@ by the clock. An LB's `LbInstance` is what will run it; a change of configuratio
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar
 
 import msgspec
@@ -16,66 +15,24 @@ from msgspec import UNSET, UnsetType
 
 from hideaway.base.ids import Ids
 from hideaway.cloud.addressing import attach, give_back_public
+from hideaway.cloud.balancer_parts import (
+    AclAction,
+    AclMatch,
+    Algorithm,
+    Email,
+    HealthCheck,
+    MarkedDown,
+    Protocol,
+    ProxyProtocol,
+    RouteMatch,
+    SslLevel,
+    StaticConfig,
+    Sticky,
+    Webhook,
+)
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import GONE, Document, Ledger, Pending
 from hideaway.cloud.network import Ip
-
-
-class Protocol(StrEnum):
-    TCP = "tcp"
-    HTTP = "http"
-
-
-class Algorithm(StrEnum):
-    ROUNDROBIN = "roundrobin"
-    LEASTCONN = "leastconn"
-    FIRST = "first"
-
-
-class Sticky(StrEnum):
-    NONE = "none"
-    COOKIE = "cookie"
-    TABLE = "table"
-
-
-class MarkedDown(StrEnum):
-    NONE = "on_marked_down_action_none"
-    SHUTDOWN_SESSIONS = "shutdown_sessions"
-
-
-class ProxyProtocol(StrEnum):
-    UNKNOWN = "proxy_protocol_unknown"
-    NONE = "proxy_protocol_none"
-    V1 = "proxy_protocol_v1"
-    V2 = "proxy_protocol_v2"
-    V2_SSL = "proxy_protocol_v2_ssl"
-    V2_SSL_CN = "proxy_protocol_v2_ssl_cn"
-
-
-class SslLevel(StrEnum):
-    UNKNOWN = "ssl_compatibility_level_unknown"
-    INTERMEDIATE = "ssl_compatibility_level_intermediate"
-    MODERN = "ssl_compatibility_level_modern"
-    OLD = "ssl_compatibility_level_old"
-
-
-class AclActionType(StrEnum):
-    ALLOW = "allow"
-    DENY = "deny"
-    REDIRECT = "redirect"
-
-
-class RedirectType(StrEnum):
-    LOCATION = "location"
-    SCHEME = "scheme"
-
-
-class HttpFilter(StrEnum):
-    NONE = "acl_http_filter_none"
-    PATH_BEGIN = "path_begin"
-    PATH_END = "path_end"
-    REGEX = "regex"
-    HTTP_HEADER_MATCH = "http_header_match"
 
 
 class LbIp(Document, frozen=True, kw_only=True):
@@ -155,46 +112,6 @@ class LbInstance(Document, frozen=True, kw_only=True):
         return (self.lb_id,)
 
 
-class Empty(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration that says nothing but which kind it is."""
-
-
-class UserConfig(msgspec.Struct, frozen=True, kw_only=True):
-    user: str = ""
-
-
-class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
-    uri: str = ""
-    method: str = ""
-    code: int | None = None
-    host_header: str = ""
-
-
-class HttpsConfig(HttpConfig, frozen=True, kw_only=True):
-    sni: str = ""
-
-
-class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """How a backend's servers are checked: exactly one of the configurations is there (recorded: no other key is)."""
-
-    port: int
-    check_max_retries: int = 0
-    check_send_proxy: bool = False
-    check_delay: int | None = None  # milliseconds
-    check_timeout: int | None = None  # milliseconds
-    transient_check_delay: str | None = None  # seconds: 0.500s
-    tcp_config: Empty | UnsetType = UNSET
-    mysql_config: UserConfig | UnsetType = UNSET
-    pgsql_config: UserConfig | UnsetType = UNSET
-    ldap_config: Empty | UnsetType = UNSET
-    redis_config: Empty | UnsetType = UNSET
-    http_config: HttpConfig | UnsetType = UNSET
-    https_config: HttpsConfig | UnsetType = UNSET
-
-
-CHECK_CONFIGS = tuple(f for f in HealthCheck.__struct_fields__ if f.endswith("_config"))
-
-
 class Backend(Document, frozen=True, kw_only=True):
     """The servers that a Load Balancer forwards to. Timeouts are milliseconds; what was left out is null (recorded)."""
 
@@ -253,15 +170,6 @@ class Frontend(Document, frozen=True, kw_only=True):
         return (self.lb_id, self.backend_id, *self.certificate_ids)
 
 
-class RouteMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the three, and whether subdomains match, too."""
-
-    match_subdomains: bool = False
-    sni: str | UnsetType = UNSET
-    host_header: str | UnsetType = UNSET
-    path_begin: str | UnsetType = UNSET
-
-
 class LbRoute(Document, frozen=True, kw_only=True):
     """What a frontend passes to another backend than its own."""
 
@@ -277,26 +185,6 @@ class LbRoute(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.lb_id, self.frontend_id, self.backend_id)
-
-
-class Redirect(msgspec.Struct, frozen=True, kw_only=True):
-    type: RedirectType
-    target: str
-    code: int | None = None
-
-
-class AclAction(msgspec.Struct, frozen=True, kw_only=True):
-    type: AclActionType
-    redirect: Redirect | None = None
-
-
-class AclMatch(msgspec.Struct, frozen=True, kw_only=True):
-    ip_subnet: list[str] = []
-    ips_edge_services: bool = False
-    http_filter: HttpFilter = HttpFilter.NONE
-    http_filter_value: list[str] = []
-    http_filter_option: str | None = None
-    invert: bool = False
 
 
 class LbAcl(Document, frozen=True, kw_only=True):
@@ -344,10 +232,6 @@ class Certificate(Document, frozen=True, kw_only=True):
         return (self.lb_id,)
 
 
-class StaticConfig(msgspec.Struct, frozen=True, kw_only=True):
-    ip_address: list[str] = []
-
-
 class LbPrivateNetwork(Document, frozen=True, kw_only=True):
     """A Load Balancer's attachment to a Private Network. status: pending, ready, error."""
 
@@ -372,14 +256,6 @@ class LbPrivateNetwork(Document, frozen=True, kw_only=True):
         if self.pending is not None and self.pending.to == GONE:
             release_private(Change(ledger, now, Ids()), self)
         return super().settled(ledger, now)
-
-
-class Email(msgspec.Struct, frozen=True, kw_only=True):
-    email: str
-
-
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    uri: str
 
 
 class Subscriber(Document, frozen=True, kw_only=True):

@@ -13,15 +13,17 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Text
 from hideaway.base.errors import invalid
-from hideaway.cloud.balancers import (
+from hideaway.cloud.balancer_parts import (
     AclAction,
     AclActionType,
     AclMatch,
-    Frontend,
     HttpFilter,
-    LbAcl,
     Redirect,
     RedirectType,
+)
+from hideaway.cloud.balancers import (
+    Frontend,
+    LbAcl,
 )
 from hideaway.cloud.balancing import reconfigure
 

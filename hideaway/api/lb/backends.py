@@ -13,10 +13,9 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Text
 from hideaway.base.errors import invalid
-from hideaway.cloud.balancers import (
+from hideaway.cloud.balancer_parts import (
     CHECK_CONFIGS,
     Algorithm,
-    Backend,
     Empty,
     HealthCheck,
     HttpConfig,
@@ -26,6 +25,9 @@ from hideaway.cloud.balancers import (
     ProxyProtocol,
     Sticky,
     UserConfig,
+)
+from hideaway.cloud.balancers import (
+    Backend,
 )
 from hideaway.cloud.balancing import reconfigure, remove_unused
 

@@ -14,7 +14,10 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name
 from hideaway.base.errors import invalid
 from hideaway.cloud.balancer_certificates import Certified, certify, read_chain
-from hideaway.cloud.balancers import Certificate, LbIp
+from hideaway.cloud.balancers import (
+    Certificate,
+    LbIp,
+)
 from hideaway.cloud.balancing import reconfigure, remove_unused
 
 

@@ -11,7 +11,12 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name
 from hideaway.base.errors import NotFound
-from hideaway.cloud.balancers import Backend, Certificate, Frontend, Lb
+from hideaway.cloud.balancers import (
+    Backend,
+    Certificate,
+    Frontend,
+    Lb,
+)
 from hideaway.cloud.balancing import keep_frontend, reconfigure, remove_frontend
 
 

@@ -12,7 +12,10 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Tags
 from hideaway.base.errors import NotFound, PreconditionFailed
-from hideaway.cloud.balancers import LbIp, release_ip
+from hideaway.cloud.balancers import (
+    LbIp,
+    release_ip,
+)
 from hideaway.cloud.balancing import default_reverse, hold_ip, make_ip
 
 

@@ -15,7 +15,14 @@ from hideaway.api.listing import listing, page_of
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Query, Tags, Text
 from hideaway.base.errors import NotFound, invalid
-from hideaway.cloud.balancers import Lb, LbIp, SslLevel, Subscriber
+from hideaway.cloud.balancer_parts import (
+    SslLevel,
+)
+from hideaway.cloud.balancers import (
+    Lb,
+    LbIp,
+    Subscriber,
+)
 from hideaway.cloud.balancing import delete_lb, make_lb, migrate_lb, update_lb
 from hideaway.cloud.places import region_of
 

@@ -13,7 +13,14 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Nothing
 from hideaway.base.errors import InvalidArguments, NotFound, invalid
-from hideaway.cloud.balancers import Empty, Lb, LbPrivateNetwork, StaticConfig
+from hideaway.cloud.balancer_parts import (
+    Empty,
+    StaticConfig,
+)
+from hideaway.cloud.balancers import (
+    Lb,
+    LbPrivateNetwork,
+)
 from hideaway.cloud.balancing import attach_network, detach_network
 from hideaway.cloud.network import Ip, PrivateNetwork
 

@@ -11,7 +11,13 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Text
 from hideaway.base.errors import invalid
-from hideaway.cloud.balancers import Frontend, LbRoute, RouteMatch
+from hideaway.cloud.balancer_parts import (
+    RouteMatch,
+)
+from hideaway.cloud.balancers import (
+    Frontend,
+    LbRoute,
+)
 from hideaway.cloud.balancing import reconfigure
 
 WAYS = ("sni", "host_header", "path_begin")

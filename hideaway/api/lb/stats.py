@@ -10,7 +10,10 @@ from hideaway.api.lb.views import lb_of
 from hideaway.api.listing import page_of
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Listing
-from hideaway.cloud.balancers import Backend, LbInstance
+from hideaway.cloud.balancers import (
+    Backend,
+    LbInstance,
+)
 
 
 class Stats(Listing, frozen=True, kw_only=True):

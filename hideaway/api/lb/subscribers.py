@@ -13,7 +13,14 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Text
 from hideaway.base.errors import PreconditionFailed, invalid
-from hideaway.cloud.balancers import Email, Lb, Subscriber, Webhook
+from hideaway.cloud.balancer_parts import (
+    Email,
+    Webhook,
+)
+from hideaway.cloud.balancers import (
+    Lb,
+    Subscriber,
+)
 
 
 class EmailBody(Body, frozen=True, kw_only=True):
