@@ -110,6 +110,10 @@ class IngressRule(Document, frozen=True, kw_only=True):
     def refs(self) -> tuple[str, ...]:
         return (self.vpc_id, self.nexthop_private_network_id)
 
+    @property
+    def prefix_len(self) -> int:
+        return ipaddress.ip_network(self.source).prefixlen
+
 
 class AclRule(msgspec.Struct, frozen=True, kw_only=True):
     """Ports 0 and 0 mean all. protocol: ANY, TCP, UDP or ICMP, spelled as the client did (SDKs differ in case)."""

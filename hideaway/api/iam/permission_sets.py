@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from hideaway.api.access import require
 from hideaway.api.call import Call
 from hideaway.api.listing import listing
@@ -30,6 +32,8 @@ def list_(call: Call, query: ListPermissionSets) -> dict[str, Any]:
     """The same for every organization."""
     require(call.principal, call.area, "permission_set", write=False, project_id=None)
     special = {"organization_id": lambda *_: True, "project_id": lambda *_: True}
+    if query.order_by and query.order_by.startswith("created_at"):  # scw's own default; they have no times here
+        query = msgspec.structs.replace(query, order_by=query.order_by.replace("created_at", "name"))
     return listing(
         "permission_sets", PERMISSION_SETS.values(), query, view, special=special, default_order="name_asc"
     )  # fmt: skip

@@ -184,9 +184,17 @@ def get(call: Call) -> dict[str, Any]:
 
 
 def list_(call: Call, query: ListIps) -> dict[str, Any]:
+    query = _bare(query)
     narrow = query.resource_id or query.subnet_id or query.private_network_id or query.source_vpc_id or query.vpc_id
-    ips = call.visible(Ip, **({"ref": narrow.lower()} if narrow else {}))
+    ips = call.visible(Ip, **({"ref": narrow} if narrow else {}))
     return listing("ips", ips, query, view, special=FILTERS, default_order="created_at_desc")
+
+
+def _bare(query: ListIps) -> ListIps:
+    """The query with identifiers alone: the provider's list of IPs sends its own, `fr-par/<uuid>`."""
+    names = ("private_network_id", "subnet_id", "vpc_id", "source_vpc_id", "resource_id")
+    asked = {name: value for name in names if (value := getattr(query, name))}
+    return msgspec.structs.replace(query, **{n: v.rpartition("/")[2].lower() for n, v in asked.items()})
 
 
 def update(call: Call, body: UpdateIp) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_lists_are_filtered_by_every_field(cloud: Cloud, network: dict[str, Any]
     assert found() == [public, d, c, b, a]  # the newest first, as every client asks
     assert found(order_by="created_at_asc") == [a, b, c, d, public]
     assert found(attached=False) == [a]
-    assert found(private_network_id=network["id"]) == [c, b, a]
+    assert found(private_network_id=network["id"]) == found(private_network_id=f"fr-par/{network['id']}") == [c, b, a]
     assert found(subnet_id=network["subnets"][1]["id"]) == [c]
     assert found(vpc_id=network["vpc_id"]) == found(source_vpc_id=network["vpc_id"]) == [d, c, b, a]
     assert found(resource_id=nic.id) == [c, b]
