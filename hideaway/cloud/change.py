@@ -33,10 +33,12 @@ RECORDED_SECONDS: dict[str, float] = {
     "instance/private_nic": 5,
     "lb/lb": 3,
     "lb/instance": 0.3,
-    "lb/private_network": 3,
+    "lb/balancer_attachment": 3,
     "lb/certificate": 8,
     "rdb/instance": 180,
-    "rdb/endpoint": 20,
+    "rdb/instance initializing": 20,  # an endpoint more, another node or volume
+    "rdb/instance configuring": 5,
+    "rdb/instance deleting": 10,
 }
 DEFAULT_SECONDS = 2.0
 
@@ -49,14 +51,15 @@ class Change(msgspec.Struct, frozen=True):
     ids: Ids
     pace: Pace = Pace.INSTANT
 
-    def due(self, kind: str) -> float:
-        """When a transition of this kind of document that begins now ends, in seconds since the epoch."""
-        seconds = 0.0 if self.pace == Pace.INSTANT else RECORDED_SECONDS.get(kind, DEFAULT_SECONDS)
+    def due(self, kind: str, status: str = "") -> float:
+        """When a transition of this kind of document, in this passing status, that begins now ends (epoch seconds)."""
+        of_kind = RECORDED_SECONDS.get(kind, DEFAULT_SECONDS)
+        seconds = 0.0 if self.pace == Pace.INSTANT else RECORDED_SECONDS.get(f"{kind} {status}", of_kind)
         return self.now.timestamp() + seconds
 
     def begin(self, document: D, status: str, to: str = "ready") -> D:
         """Keep a document in a passing status, on its way to another, and return it as kept."""
-        kept = document.toward(self.now, status, to, self.due(document.kind))
+        kept = document.toward(self.now, status, to, self.due(document.kind, status))
         self.ledger.put(kept)
         return kept
 
