@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hideaway.cloud.change import Pace
 from tests.api_in_process import Cloud
 from tests.unit.api.databases import INSTANCES, IPAM, NOBODY, PRIVATE, RDB, body, inside, make, public
 
@@ -142,7 +143,7 @@ def test_a_network_of_another_region_or_project_is_not_found(cloud: Cloud) -> No
     assert cloud.dump() == before
 
 
-def test_an_endpoint_is_answered_while_it_goes(cloud: Cloud) -> None:
+def test_an_endpoint_goes(cloud: Cloud) -> None:
     instance = make(cloud)
     endpoint = f"{RDB}/endpoints/{public(instance)['id']}"
     assert cloud.ask("DELETE", endpoint).status == 204
@@ -151,6 +152,21 @@ def test_an_endpoint_is_answered_while_it_goes(cloud: Cloud) -> None:
     assert (got["status"], got["endpoint"], got["endpoints"]) == ("ready", None, [])
     assert cloud.ask("DELETE", endpoint).status == 404
     assert cloud.ask("GET", f"{RDB}/endpoints/{NOBODY}").status == 404
+
+
+def test_at_the_recorded_pace_an_instance_is_busy_for_a_while() -> None:
+    cloud = Cloud(pace=Pace.RECORDED)
+    path = f"{INSTANCES}/{cloud.post(INSTANCES, body())['id']}"
+    assert (cloud.get(path)["status"], cloud.get(path)["endpoints"]) == ("provisioning", [])
+    refused = cloud.ask("PUT", f"{path}/acls", {"rules": []})
+    assert (refused.status, refused.body["current_state"]) == (409, "provisioning")
+    cloud.clock.advance(200)
+    cloud.delete(f"{RDB}/endpoints/{cloud.get(path)['endpoint']['id']}")
+    going = cloud.get(path)
+    assert (going["status"], len(going["endpoints"])) == ("configuring", 1)
+    cloud.clock.advance(20)
+    assert (cloud.get(path)["status"], cloud.get(path)["endpoints"]) == ("ready", [])
+    cloud.close()
 
 
 def test_an_endpoint_moves_to_another_instance(cloud: Cloud, private: dict[str, Any]) -> None:
