@@ -107,12 +107,12 @@ def _hops(call: Call, vpc: Vpc, body: CreateRoute | UpdateRoute) -> dict[str, An
         if connector.vpc_id != vpc.id:
             raise invalid("nexthop_vpc_connector_id", "the connector is not of the VPC of the route")
     if resource_id := body.nexthop_resource_id:
-        _need_resource(call, vpc, resource_id, body.nexthop_private_network_id)
+        _need_resource(call, vpc, resource_id)
     return {name: chosen[name].lower() if name in chosen else None for name in HOPS}
 
 
-def _need_resource(call: Call, vpc: Vpc, resource_id: str, network_id: str | None) -> None:
-    """Raise unless the resource has an address in the VPC (and in this Private Network of it)."""
+def _need_resource(call: Call, vpc: Vpc, resource_id: str) -> None:
+    """Raise unless the resource has an address in the VPC. It need not be in the network that is named (recorded)."""
     if not is_uuid(resource_id):
         raise invalid("nexthop_resource_id", "value must be a valid UUID", "format")
     ledger, wanted = call.change.ledger, resource_id.lower()
@@ -122,9 +122,8 @@ def _need_resource(call: Call, vpc: Vpc, resource_id: str, network_id: str | Non
     server = ledger.get(Server, wanted)
     if not mine and (server is None or server.organization_id != call.principal.organization_id):
         raise NotFound("resource", resource_id)
-    fitting = [ip for ip in mine if ip.vpc_id == vpc.id and network_id in (None, ip.private_network_id)]
-    if not fitting and server is None:
-        raise invalid("nexthop_resource_id", "the resource has no address in the VPC or Private Network of the route")
+    if server is None and not any(ip.vpc_id == vpc.id for ip in mine):
+        raise invalid("nexthop_resource_id", "the resource has no address in the VPC of the route")
 
 
 def _own(call: Call) -> Route:
