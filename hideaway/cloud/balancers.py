@@ -235,7 +235,7 @@ class Certificate(Document, frozen=True, kw_only=True):
 class LbPrivateNetwork(Document, frozen=True, kw_only=True):
     """A Load Balancer's attachment to a Private Network. status: pending, ready, error."""
 
-    kind: ClassVar[str] = "lb/private_network"
+    kind: ClassVar[str] = "lb/balancer_attachment"
     resource: ClassVar[str] = "privateNetwork"
 
     zone: str = msgspec.field(name="_zone")
