@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hideaway.cloud.change import Change
-from hideaway.cloud.identity import ApiKey, Project, User, digest
+from hideaway.cloud.identity import ApiKey, Log, Project, User, digest
 from hideaway.cloud.network import Vpc
 from hideaway.cloud.places import REGIONS
 
@@ -23,7 +23,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def found(change: Change, credentials: Credentials) -> None:
-    """Make the organization of these credentials, where it does not stand yet. Changes nothing else."""
+    """Make the organization of these credentials, where it does not stand yet. Changes nothing else.
+
+    A key that was deleted stays dead, also when a server starts again with it.
+    """
     c = credentials
     if change.ledger.get(Project, c.project_id) is None:
         found_project(change, c.organization_id, c.project_id, "default", "")
@@ -37,7 +40,8 @@ def found(change: Change, credentials: Credentials) -> None:
             User(id=c.user_id, project_id="", email="owner@hideaway.invalid", username="owner", type="owner", **common)
         )
     old = change.ledger.get(ApiKey, c.access_key)
-    if old is None or old.secret_digest != digest(c.secret_key):
+    deleted = any(log.action == "deleted" for log in change.ledger.find(Log, ref=c.access_key))
+    if (old is None and not deleted) or (old is not None and old.secret_digest != digest(c.secret_key)):
         change.ledger.put(
             ApiKey(
                 id=c.access_key,

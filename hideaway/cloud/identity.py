@@ -166,6 +166,10 @@ class Log(Document, frozen=True, kw_only=True):
     resource_type: str
     resource_id: str
 
+    @property
+    def refs(self) -> tuple[str, ...]:
+        return (self.resource_id,)
+
 
 class OrganizationSettings(Document, frozen=True, kw_only=True):
     """What an organization has set for all its users. Its id is the organization's. Durations are texts: `3600s`."""
