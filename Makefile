@@ -25,7 +25,7 @@ types:
 	@$(BIN)/mypy
 
 fast:
-	@$(BIN)/python -m pytest -m "not slow and not packets" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not packets" $(ARGS)
 
 test: setup ## Everything, the packet tests both as root and as an ordinary user (40 minutes at most on 2 cores)
 	@scripts/test.sh $(ARGS)
