@@ -89,5 +89,5 @@ def settle(ledger: Ledger, document: Document, now: datetime) -> None:
     result = document.settled(ledger, now)
     if result is None:
         ledger.remove(document)
-    else:
+    elif result is not document:  # itself: it waits for something else
         ledger.put(result)

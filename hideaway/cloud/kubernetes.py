@@ -8,8 +8,10 @@ from typing import ClassVar
 import msgspec
 
 from hideaway.cloud.addressing import PublicAddress
+from hideaway.cloud.balancers import Lb
 from hideaway.cloud.documents import GONE, Document, Ledger
 from hideaway.cloud.network import PrivateNetwork
+from hideaway.cloud.places import REGIONS
 from hideaway.cloud.private_networks import users
 
 SHARED_TYPE = "kapsule"
@@ -108,6 +110,8 @@ class Cluster(Document, frozen=True, kw_only=True):
         """A cluster that has come up rests; with one that is gone goes all that was its own."""
         if self.pending is None or self.pending.to != GONE:
             return self.changed(now, status=self.resting(ledger), pending=None) if self.pending else self
+        if self.takes_network_along and balancers_of(ledger, self):
+            return self  # they leave the Private Network first
         for type_ in (Node, Pool, Access, ExternalNode):
             for document in ledger.find(type_, ref=self.id):
                 ledger.remove(document)
@@ -118,6 +122,13 @@ class Cluster(Document, frozen=True, kw_only=True):
         if network is not None and [u.id for u in users(ledger, network)] == [self.id]:
             ledger.remove(network)
         return None
+
+
+def balancers_of(ledger: Ledger, cluster: Cluster) -> list[Lb]:
+    """The Load Balancers that the cloud controller made for a cluster's services: their names begin with its id."""
+    zones = REGIONS[cluster.region]
+    found = [lb for zone in zones for lb in ledger.find(Lb, project=cluster.project_id, locality=zone)]
+    return [lb for lb in found if lb.name.startswith(cluster.id)]
 
 
 class Access(Document, frozen=True, kw_only=True):

@@ -11,10 +11,11 @@ import msgspec
 
 from hideaway.cloud import external, instances
 from hideaway.cloud.addressing import take_public
+from hideaway.cloud.balancing import delete_lb
 from hideaway.cloud.change import Change
 from hideaway.cloud.images import node_image
 from hideaway.cloud.kubeconfig import make_authority
-from hideaway.cloud.kubernetes import Access, Cluster, Node, Pool
+from hideaway.cloud.kubernetes import Access, Cluster, Node, Pool, balancers_of
 from hideaway.cloud.network import PrivateNetwork
 from hideaway.cloud.node_groups import group_of, live_nodes, live_pools
 from hideaway.cloud.node_types import commercial
@@ -64,8 +65,8 @@ def upgrade_cluster(change: Change, cluster: Cluster, version: str, *, pools: bo
 def retire_cluster(change: Change, cluster: Cluster, *, with_additional_resources: bool = False) -> Cluster:
     """Begin to delete a cluster: its nodes' servers and the security groups made for it go at once.
 
-    with_additional_resources: its Private Network goes with it, where nothing else is in that, and the volumes whose
-    names begin with its id. A group that a user made, or that a server of the user's is in, stays.
+    with_additional_resources: its Private Network goes with it, where nothing else is in that, and the volumes and Load
+    Balancers whose names begin with its id. A group that a user made, or that a server of the user's is in, stays.
     """
     for pool in change.ledger.find(Pool, ref=cluster.id):
         retire_pool(change, pool)
@@ -76,6 +77,9 @@ def retire_cluster(change: Change, cluster: Cluster, *, with_additional_resource
             change.ledger.remove(group)
     if with_additional_resources:
         _remove_volumes(change, cluster)
+        for lb in balancers_of(change.ledger, cluster):
+            if not lb.going:
+                delete_lb(change, lb, and_ips=True)
     return change.retire(msgspec.structs.replace(cluster, takes_network_along=with_additional_resources))
 
 

@@ -290,6 +290,29 @@ def test_volumes_named_after_the_cluster_are_additional_resources(cloud: Cloud) 
     assert [v["name"] for v in cloud.get(volumes)["volumes"]] == ["mine"]
 
 
+def test_load_balancers_named_after_the_cluster_are_additional_resources_and_leave_its_network_first(
+    cloud: Cloud,
+) -> None:
+    balancers, pn = "/lb/v1/zones/fr-par-2/lbs", network(cloud)["id"]
+    made = cluster(cloud, private_network_id=pn)
+    for name in (f"{made['id']}_service", "mine"):
+        lb = cloud.post(
+            balancers,
+            name=name,
+            type="LB-S",
+            description="",
+            ssl_compatibility_level="ssl_compatibility_level_intermediate",
+        )
+        if name != "mine":
+            cloud.post(f"{balancers}/{lb['id']}/attach-private-network", private_network_id=pn)
+    cloud.ask("DELETE", f"{CLUSTERS}/{made['id']}", query={"with_additional_resources": True})
+    for _ in range(3):
+        cloud.ask("GET", f"{CLUSTERS}/{made['id']}")
+    assert cloud.ask("GET", f"{CLUSTERS}/{made['id']}").status == 404
+    assert cloud.ask("GET", f"{NETWORKS}/{pn}").status == 404
+    assert [lb["name"] for lb in cloud.get(balancers)["lbs"]] == ["mine"]
+
+
 def test_the_control_planes_address_is_given_back(cloud: Cloud) -> None:
     made = cluster(cloud)
     _, ledger = cloud.store.snapshot()
