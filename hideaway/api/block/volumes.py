@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hideaway.api.call import Call
-from hideaway.api.listing import listing
+from hideaway.api.listing import listing, page_of
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, Tags, UInt32, UInt64, given
 from hideaway.base.errors import NotFound, PreconditionFailed, TransientState, invalid
@@ -159,24 +159,25 @@ def delete(call: Call) -> None:
     call.change.ledger.remove(volume)
 
 
-def types(call: Call) -> dict[str, Any]:
+def types(call: Call, query: Listing) -> dict[str, Any]:
     """Prices are none: nothing costs anything here."""
     free = {"currency_code": "EUR", "units": 0, "nanos": 0}
     shown = [
         {
             "type": f"sbs_{iops // 1000}k",
+            "zone": call.place,
             "pricing": free,
             "snapshot_pricing": free,
             "specs": {"perf_iops": iops, "class": "sbs"},
         }
         for iops in IOPS
     ]
-    return {"volume_types": shown, "total_count": len(shown)}
+    return {"volume_types": page_of(shown, query), "total_count": len(shown)}
 
 
 BASE = "/zones/{zone}/volumes"
 ROUTES = [
-    Route(method="GET", path="/zones/{zone}/volume-types", handler=types),
+    Route(method="GET", path="/zones/{zone}/volume-types", handler=types, query=Listing),
     Route(method="POST", path=BASE, handler=create, body=CreateVolume),
     Route(method="GET", path=BASE, handler=list_, query=ListVolumes),
     Route(method="GET", path=BASE + "/{volume_id}", handler=get),

@@ -81,11 +81,12 @@ def get(call: Call) -> dict[str, Any]:
 
 
 def update(call: Call, body: UpdateNic) -> dict[str, Any]:
+    """Answers the NIC itself, unlike the other calls (the SDKs' contract)."""
     nic = _nic(call)
     if body.tags is not None:
         nic = nic.changed(call.change.now, tags=body.tags)
         call.change.ledger.put(nic)
-    return {"private_nic": nic_view(nic)}
+    return nic_view(nic)
 
 
 def delete(call: Call) -> None:
