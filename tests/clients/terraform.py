@@ -20,7 +20,10 @@ terraform {
 
 
 class Terraform:
-    """One configuration. provider is the folder of the provider's version in the tools' folder, "" for today's."""
+    """One configuration. provider is the folder of the provider's version in the tools' folder, "" for today's.
+
+    What a configuration does not say itself, which provider it is for, is said beside it.
+    """
 
     def __init__(self, cloud: Cloud, folder: Path, configuration: str, provider: str = ""):
         self.program = tool("terraform")
@@ -37,12 +40,17 @@ class Terraform:
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
         }
-        (folder / "required.tf").write_text(_REQUIRED)
+        if "required_providers" not in configuration:
+            (folder / "required.tf").write_text(_REQUIRED)
         self.write(configuration)
 
     def write(self, configuration: str) -> None:
         """Set the configuration."""
         (self.folder / "main.tf").write_text(configuration)
+
+    def set(self, **variables: Any) -> None:
+        """Set the configuration's variables, for all that is run from now on."""
+        (self.folder / "set.auto.tfvars.json").write_text(json.dumps(variables))
 
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -68,3 +76,7 @@ class Terraform:
         shown = json.loads(self.run("show", "-json").stdout)
         root = shown["values"]["root_module"]["resources"]
         return {r["address"]: r["values"] for r in root if r["mode"] == "managed"}
+
+    def outputs(self) -> dict[str, Any]:
+        """Every output's value."""
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json").stdout).items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import SHARED
+from tests.clients.inventory import changes, everything
 from tests.clients.terraform import Terraform
 from tests.cloud_under_test import Cloud
 
@@ -78,7 +79,7 @@ def test_terraform(any_cloud: Cloud, tmp_path: Path, provider: str, configuratio
         }
         assert answers == {("udp", 500): True, ("tcp", 500): False, ("udp", 501): False}
     terraform.destroy()
-    assert everything(any_cloud) == before
+    assert changes(before, everything(any_cloud)) == {}
 
 
 def reaches(cloud: Cloud, node: dict[str, str], protocol: str, port: int) -> bool:
@@ -90,26 +91,6 @@ def reaches(cloud: Cloud, node: dict[str, str], protocol: str, port: int) -> boo
         said = cloud.run("internet", "python3", "-c", _ASK, protocol, node["public_ip_v4"], str(port)).stdout.strip()
         listener.kill()
     return said == "hello"
-
-
-def everything(cloud: Cloud) -> dict[str, list[str]]:
-    """The ids of everything that these examples could leave behind."""
-    region, zone = "regions/fr-par", "zones/fr-par-1"
-    lists = {
-        f"/k8s/v1/{region}/clusters": "clusters",
-        f"/vpc/v2/{region}/private-networks": "private_networks",
-        f"/vpc/v2/{region}/vpcs": "vpcs",
-        f"/ipam/v1/{region}/ips": "ips",
-        f"/rdb/v1/{region}/instances": "instances",
-        f"/instance/v1/{zone}/servers": "servers",
-        f"/instance/v1/{zone}/ips": "ips",
-        f"/instance/v1/{zone}/volumes": "volumes",
-        f"/vpc-gw/v2/{zone}/gateways": "gateways",
-    }
-    found = {path: sorted(item["id"] for item in cloud.get(path)[key]) for path, key in lists.items()}
-    groups = cloud.get(f"/instance/v1/{zone}/security_groups")["security_groups"]
-    found["security groups"] = sorted(g["id"] for g in groups if not g["project_default"])
-    return found
 
 
 def test_curl(records_cloud: Cloud, tmp_path: Path) -> None:
