@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.compile import compile_fabric
 from tests.api_in_process import Cloud
-from tests.walk import PLACES, Step, steps
+from tests.walk import PLACES, Planted, Step, steps
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-EXAMPLES = 20000 if LONG else 500
+EXAMPLES = 20000 if LONG else 800
 ROUTES = steps()
 LISTS = [s for s in ROUTES if s.route.method == "GET" and set(s.parameters) <= set(PLACES)]
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEEYrzDOZmhItdKaDAEqJQ4ORS2GyBMtBozYsK5kiXXX"
@@ -43,6 +43,7 @@ class World(Cloud):
         _, ledger = self.store.snapshot()
         self.documents: list[Document] = [d for type_ in KINDS.values() for d in ledger.find(type_)]
         self.ids_of: list[str] = [d.id for d in self.documents]
+        self.things = Planted(self.project, self.documents)
 
     def back(self) -> None:
         with self.store.transaction() as ledger:
@@ -77,6 +78,12 @@ def build(cloud: Cloud) -> dict[str, str]:
     cloud.get(f"/k8s/v1/{region}/clusters/{cluster['id']}")
     pool_body = {"name": "p", "node_type": "DEV1-M", "size": 1}
     pool = cloud.post(f"/k8s/v1/{region}/clusters/{cluster['id']}/pools", pool_body)
+    zone_body = {"name": "t", "size": 10**9, "volume_type": "l_ssd"}
+    volume = cloud.post(f"/instance/v1/{zone}/volumes", zone_body)["volume"]
+    database_body = {"engine": "PostgreSQL-15", "node_type": "DB-DEV-S", "user_name": "u", "password": "Walker-1234567"}
+    database = cloud.post(f"/rdb/v1/{region}/instances", database_body | {"name": "d"})
+    balancer = cloud.post(f"/lb/v1/{zone}/lbs", name="l", type="LB-S", description="")
+    cloud.get(f"/lb/v1/{zone}/lbs")
     application = cloud.post("/iam/v1alpha1/applications", name="a")
     rules = [{"permission_set_names": ["IPAMReadOnly"], "organization_id": cloud.owner.organization_id}]
     policy = cloud.post("/iam/v1alpha1/policies", application_id=application["id"], rules=rules)
@@ -87,7 +94,8 @@ def build(cloud: Cloud) -> dict[str, str]:
         "gateway_id": gateway["id"], "gateway_network_id": binding["id"], "cluster_id": cluster["id"],
         "server_id": server["server"]["id"], "security_group_id": group["id"], "pool_id": pool["id"],
         "application_id": application["id"], "policy_id": policy["id"], "access_key": key["access_key"],
-        "ssh_key_id": ssh_key["id"], "project_id": cloud.project, "organization_id": cloud.owner.organization_id,
+        "volume_id": volume["id"], "instance_id": database["id"], "lb_id": balancer["id"], "ssh_key_id": ssh_key["id"],
+        "project_id": cloud.project, "organization_id": cloud.owner.organization_id,
     }  # fmt: skip
 
 
@@ -122,51 +130,80 @@ junk = st.one_of(
 )
 
 
-def ids(world: World, name: str) -> st.SearchStrategy[str]:
-    """Mostly the id that the name means, else of anything that stands, else nonsense."""
+LIKELY: dict[str, list[str]] = {
+    "version": ["1.34.2", "1.33.6", "1"], "cni": ["cilium", "calico", "kilo", "none"], "image": ["debian_bookworm"],
+    "type": ["kapsule", "multicloud", "VPC-GW-S", "LB-S", "routed_ipv4", "unmanaged", "signing"],
+    "node_type": ["DEV1-M", "DB-DEV-S", "external"], "commercial_type": ["DEV1-S"], "volume_type": ["l_ssd", "lssd"],
+    "engine": ["PostgreSQL-15", "MySQL-8"], "password": ["Walker-1234567"], "user_name": ["walker"],
+    "address": ["172.16.0.9", "172.16.4.200"], "private_ip": ["172.16.0.9"], "ip": ["10.0.0.0/8", "198.51.100.1"],
+    "destination": ["10.8.0.0/16"], "source": ["10.8.0.0/16", "0.0.0.0/0"], "subnets": ["10.64.0.0/22", "fd00:1::/64"],
+    "ip_range": ["0.0.0.0/0"], "protocol": ["TCP", "UDP", "ANY", "tcp", "both"],
+    "action": ["accept", "drop", "poweron"], "order_by": ["created_at_asc"],
+    "direction": ["inbound", "outbound"], "mac_address": ["02:00:00:00:00:09"], "hostname": ["a.example.com"],
+    "email": ["z@example.com"], "username": ["zoe"], "public_key": [ED25519], "default_policy": ["drop", "accept"],
+    "permission_set_names": ["VPCReadOnly", "IAMManager"], "condition": ["true", "request.ip == '1'"],
+    "forward_protocol": ["tcp", "http"], "key": ["k"], "value": ["v"], "effect": ["NoSchedule"], "reverse": ["a.b.c"],
+    "nexthop_resource_ip": ["172.16.0.9"], "permission": ["readonly", "all"], "expires_at": ["2030-01-01T00:00:00Z"],
+}  # fmt: skip
+"""By a field's name, texts with which a request may well come through."""
+
+
+def ids(world: World, name: str, spoil: bool) -> st.SearchStrategy[str]:
+    """The id that the name means, or of anything of its kind; spoiled, also of anything else, or nonsense."""
     known = world.built.get(name.removesuffix("s") if name.endswith("ids") else name)
-    right = st.just(known) if known else st.sampled_from(world.ids_of)
-    return st.one_of(right, right, right, st.sampled_from(world.ids_of), odd_texts)
+    right = st.sampled_from(world.things.for_name(name)) if known is None else st.just(known)
+    return st.one_of(right, st.sampled_from(world.ids_of), odd_texts) if spoil else right
 
 
-def values(world: World, hint: Any, name: str, depth: int = 0) -> st.SearchStrategy[Any]:
+def texts(world: World, name: str, spoil: bool) -> st.SearchStrategy[str]:
+    if name.endswith(("_id", "_ids", "_key")) or name in ("server", "security_group", "placement_group", "project"):
+        return ids(world, name, spoil)
+    likely = st.sampled_from(LIKELY.get(name, ["thing", "other"]))
+    return st.one_of(likely, likely, odd_texts, st.text(max_size=12)) if spoil else likely
+
+
+def values(world: World, hint: Any, name: str, spoil: bool, depth: int = 0) -> st.SearchStrategy[Any]:
     """Values of a type, as JSON has them; a field's name says what kind of text it likely holds."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return values(world, arguments[0], name, depth)
+        return values(world, arguments[0], name, spoil, depth)
     if origin in (typing.Union, types.UnionType):
-        return st.one_of(*(values(world, a, name, depth) for a in arguments))
+        return st.one_of(*(values(world, a, name, spoil, depth) for a in arguments))
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is list:
-        return st.lists(values(world, arguments[0], name, depth + 1), max_size=2)
+        return st.lists(values(world, arguments[0], name, spoil, depth + 1), max_size=2)
     if origin is dict:
-        return st.dictionaries(odd_texts, values(world, arguments[1], name, depth + 1), max_size=2)
+        keys = odd_texts if spoil else st.sampled_from(["0", "1", "a"])
+        return st.dictionaries(keys, values(world, arguments[1], name, spoil, depth + 1), max_size=2)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and depth < 4:
-        return bodies(world, hint, depth + 1)
+        return bodies(world, hint, spoil, depth + 1)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from([member.value for member in hint])
     if hint is str:
-        return ids(world, name) if name.endswith(("_id", "_ids", "_key")) else odd_texts | st.text(max_size=12)
+        return texts(world, name, spoil)
+    small = st.integers(0, 100) | st.sampled_from([443, 8080, 10**9, 20 * 10**9])
     plain: dict[Any, st.SearchStrategy[Any]] = {
-        int: st.integers(0, 70000) | numbers,
+        int: small | numbers if spoil else small,
         float: st.floats(allow_nan=False, allow_infinity=False),
         bool: st.booleans(),
-        datetime: odd_texts,
+        datetime: st.just("2030-01-01T00:00:00Z") | odd_texts if spoil else st.just("2030-01-01T00:00:00Z"),
         type(None): st.none(),
     }
-    return plain.get(hint, junk)
+    return plain.get(hint, junk if spoil else st.none())
 
 
-def bodies(world: World, type_: type[msgspec.Struct], depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
-    """Bodies of a type: a field may be missing, may be junk, and one may be there that is none."""
+def bodies(world: World, type_: type[msgspec.Struct], spoil: bool, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies of a type; spoiled: a field may be junk or missing, and one may be there that is none."""
     hints = typing.get_type_hints(type_, include_extras=True)
     required, optional = {}, {}
     for field in msgspec.structs.fields(type_):
-        right = values(world, hints[field.name], field.name, depth)
-        spoiled = st.one_of(right, right, right, right, right, right, junk)
-        (required if field.required else optional)[field.encode_name] = spoiled
-    return st.fixed_dictionaries(required, optional={**optional, "no_such_field": junk})
+        right = values(world, hints[field.name], field.name, spoil, depth)
+        kept = required if field.required or field.name in LIKELY else optional
+        kept[field.encode_name] = st.one_of(*[right] * 9, junk) if spoil else right
+    if spoil:
+        optional["no_such_field"] = junk
+    return st.fixed_dictionaries(required, optional=optional)
 
 
 class Sent(msgspec.Struct):
@@ -178,19 +215,29 @@ class Sent(msgspec.Struct):
 
 @st.composite
 def requests(draw: st.DrawFn, world: World) -> Sent:
+    """A request to any route: half of them well-formed, the others spoiled somewhere, a few nonsense."""
     step = draw(st.sampled_from(ROUTES))
+    spoil = draw(st.booleans())
+    astray = spoil and draw(st.integers(0, 5)) == 0
     parameters = {
-        name: draw(st.just(PLACES[name]) | st.sampled_from(["nl-ams", "x", ""]) if name in PLACES else ids(world, name))
+        name: draw(st.sampled_from(["nl-ams", "x"]) if astray else st.just(PLACES[name]))
+        if name in PLACES
+        else draw(ids(world, name, astray))
         for name in step.parameters
     }
     path = step.path({name: quoted(value) for name, value in parameters.items()})
     body, query = None, []
     if step.route.body is not None:
-        typed = junk if step.route.body is bytes else bodies(world, step.route.body)
-        body = draw(st.one_of(typed, typed, typed, typed, typed, junk))
+        typed = junk if step.route.body is bytes else bodies(world, step.route.body, spoil)
+        body = draw(st.one_of(*[typed] * 9, junk) if spoil else typed)
     if step.route.query is not None:
-        asked = draw(bodies(world, step.route.query))
-        query = [(name, str(value)) for name, value in asked.items() if value is not None]
+        asked = draw(bodies(world, step.route.query, spoil))
+        query = [
+            (name, str(one))
+            for name, value in asked.items()
+            for one in (value if isinstance(value, list) else [value])
+            if one is not None
+        ]
     return Sent(step, path, body, query)
 
 
