@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_plane: bool = False
     """Whether packets are real: then transitions of carried resources end when packets flow."""
     heartbeat_grace: float = 40.0  # seconds
+    body_seconds: float = 20.0
+    """How long a request's body may take to come."""
 
 
 class Call(msgspec.Struct, kw_only=True):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -24,21 +23,19 @@ from starlette.types import Receive, Scope, Send
 from hideaway.api.access import NOBODY, Origin, Principal, authenticate
 from hideaway.api.call import Call, Settings
 from hideaway.api.documents_of_errors import document_of, unserved
+from hideaway.api.reading import Sent, arguments, parameters, path_of
 from hideaway.api.routing import Table
 from hideaway.api.shapes import Body, Query
 from hideaway.base.clock import Clock
-from hideaway.base.errors import Fault, HideawayError, InvalidArguments, NotFound, invalid
-from hideaway.base.ids import Ids, is_uuid
+from hideaway.base.errors import HideawayError, NotFound
+from hideaway.base.ids import Ids
 from hideaway.cloud.change import Change, Pace, settle_due
 from hideaway.cloud.documents import Ledger
-from hideaway.cloud.places import REGIONS, ZONES
 from hideaway.store import Store
 
 log = logging.getLogger(__name__)
-MAX_BODY = 2 * 1024 * 1024  # bytes
 WAIT_SECONDS = 2.0
 _ENCODER = msgspec.json.Encoder()
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 class Handler(Protocol):
@@ -87,6 +84,8 @@ class Asked(msgspec.Struct, kw_only=True):
     product: Product
     route: Route
     request: Request
+    sent: Sent
+    path: str
     params: dict[str, str] = {}
     arguments: list[Any] = []
     principal: Principal = NOBODY
@@ -114,20 +113,27 @@ class Api:
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive)
-            found = table.find(request.method, scope["path"])
-            response = _not_served(request) if found is None else await self._respond(*found, request)
+            path = path_of(scope)
+            found, sent = table.find(request.method, path), Sent(receive, self.settings.body_seconds)
+            if found is None:
+                response = _not_served(request)
+            else:
+                (product, route), raw = found
+                asked = Asked(product=product, route=route, request=request, sent=sent, path=path)
+                response = await self._respond(asked, raw)
+            await sent.drain()
             await response(scope, receive, send)
 
         application = Starlette(exception_handlers={500: _failed})
         application.router.default = serve  # its own routing would try one pattern after the other
         return application
 
-    async def _respond(self, at: tuple[Product, Route], raw: dict[str, str], request: Request) -> Response:
-        asked = Asked(product=at[0], route=at[1], request=request)
+    async def _respond(self, asked: Asked, raw: dict[str, str]) -> Response:
+        request = asked.request
         try:
             self._admit(asked)
-            asked.params = _parameters(asked.route, raw)
-            asked.arguments = await _arguments(asked.route, request)
+            asked.params = parameters(asked.route, raw, encoded=asked.path != request.scope["path"])
+            asked.arguments = await arguments(asked.route, request, asked.sent)
             return await self._run(asked)
         except HideawayError as error:
             status, document = document_of(error)
@@ -196,80 +202,6 @@ class Api:
     def _wake(self) -> None:
         for event in tuple(self._changed):
             event.set()
-
-
-def _parameters(route: Route, raw: dict[str, Any]) -> dict[str, str]:
-    params = {name: str(value) for name, value in raw.items()}
-    if "region" in params and params["region"] not in REGIONS:
-        raise invalid("region", f"{params['region']!r} is not a region; there are {', '.join(REGIONS)}")
-    if "zone" in params and params["zone"] not in ZONES:
-        raise invalid("zone", f"{params['zone']!r} is not a zone; there are {', '.join(ZONES)}")
-    if not route.raw_ids:
-        wrong = [name for name, value in params.items() if name.endswith("_id") and not is_uuid(value)]
-        if wrong:
-            raise InvalidArguments(*(Fault(n, "format", "value must be a valid UUID") for n in wrong))
-    return params
-
-
-async def _arguments(route: Route, request: Request) -> list[Any]:
-    arguments: list[Any] = []
-    if route.body is bytes:
-        arguments.append(await _read(request))
-    elif route.body is not None:
-        raw = await _read(request)
-        try:
-            arguments.append(msgspec.json.decode(raw if raw.strip() not in (b"", b"null") else b"{}", type=route.body))
-        except msgspec.ValidationError as error:
-            raise _fault(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise invalid("body", f"the body is not JSON: {error}", "format") from None
-        except RecursionError:
-            raise invalid("body", "the body is nested too deep", "format") from None
-    else:
-        await _read(request)  # left unread, a body that nobody asked for would break the connection
-    if route.query is not None:
-        arguments.append(_query(route.query, request))
-    return arguments
-
-
-async def _read(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= MAX_BODY:
-            parts.append(part)
-    if size > MAX_BODY:
-        raise invalid("body", f"the body is larger than {MAX_BODY} bytes")
-    return b"".join(parts)
-
-
-def _query(type_: type[Query], request: Request) -> Query:
-    wanted = {f.encode_name: f for f in msgspec.structs.fields(type_)}
-    values: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        field = wanted.get(name)
-        if field is None or (value == "" and "list" not in str(field.type)):
-            continue
-        if "list" in str(field.type):
-            values.setdefault(name, []).extend(value.split(",") if name in ("tags",) else [value])
-        else:
-            values[name] = value
-    try:
-        return msgspec.convert(values, type_, strict=False)
-    except msgspec.ValidationError as error:
-        raise _fault(str(error)) from None
-
-
-def _fault(message: str) -> InvalidArguments:
-    """msgspec's complaint (`Expected `str`, got `int` - at `$.tags[0]``) as a fault that names the argument."""
-    match = _AT.match(message)
-    path = (match["path"] or "") if match else ""
-    missing = re.search(r"missing required field `([^`]+)`", message)
-    name = re.sub(r"\[(\d+|\.\.\.)?\]", "", path.removeprefix("$").removeprefix("."))
-    if missing:
-        name = f"{name}.{missing[1]}" if name else missing[1]
-    what = match["what"] if match else message
-    return invalid(name or "body", what.replace("`", ""), "required" if missing else "format")
 
 
 def _answer(status: int, result: Any, headers: dict[str, str]) -> Response:

@@ -14,6 +14,7 @@ from hideaway.cloud.change import Pace
 from hideaway.cloud.founding import Credentials
 from hideaway.server.options import MEMORY, DataPlane, Options, listen_address
 from hideaway.server.state import Choice, Folder, owner_for
+from hideaway.store import Durability
 
 NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_id="", user_id="")
 
@@ -35,6 +36,13 @@ NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_i
     show_default=True,
     help="How long transitions take that no data plane carries: no time, or what the vendor was recorded to take.",
 )
+@click.option(
+    "--durability",
+    type=click.Choice([durability.value for durability in Durability]),
+    default=Durability.PROCESS.value,
+    show_default=True,
+    help="What an answered write survives: the end of the server, or a loss of power too (each write waits for disk).",
+)
 @click.option("--heartbeat-interval", type=float, default=10, show_default=True, help="Seconds between heartbeats.")
 @click.option(
     "--heartbeat-grace", type=float, default=40, show_default=True, help="Seconds of silence until not ready."
@@ -51,6 +59,7 @@ def command(
     state: str | None,
     data_plane: str,
     pace: str,
+    durability: str,
     heartbeat_interval: float,
     heartbeat_grace: float,
     linger: float,
@@ -71,6 +80,7 @@ def command(
             Choice(**chosen),
             data_plane=DataPlane(data_plane),
             pace=Pace(pace),
+            durability=Durability(durability),
             heartbeat_interval=heartbeat_interval,
             heartbeat_grace=heartbeat_grace,
             linger=linger,

@@ -10,6 +10,7 @@ import msgspec
 from hideaway.base.errors import Fault, InvalidArguments
 from hideaway.cloud.change import Pace
 from hideaway.cloud.founding import Credentials
+from hideaway.store import Durability
 
 MEMORY = ":memory:"
 
@@ -36,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     state: Path | None = None
     data_plane: DataPlane = DataPlane.AUTO
     pace: Pace = Pace.INSTANT
+    durability: Durability = Durability.PROCESS
     heartbeat_interval: float = 10.0
     heartbeat_grace: float = 40.0
     linger: float = 60.0

@@ -22,6 +22,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """What these routes need of the server: its data plane's name, its fabric, its report, and its founding."""
 
     data_plane: str
+    durability: Callable[[], str]
+    """What an answered write survives: process or power."""
     report: Callable[[str], Any]
     """The tree of one organization."""
     fabric: Callable[[], Fabric]
@@ -72,6 +74,7 @@ def own_product(inside: Inside) -> Product:
             "status": "failing" if error else "ok",
             "version": __version__,
             "data_plane": inside.data_plane,
+            "durability": inside.durability(),
             "settled": inside.settled(),
             "error": error,
         }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 
@@ -37,6 +37,10 @@ from hideaway.store import Store
 
 Say = Callable[[str], None]
 
+CONNECTIONS = 2048
+HEADER_SECONDS = 30
+"""How long a connection may take to say what it asks for, from when it was opened or last answered."""
+
 
 class Running:
     """The parts of one server, wired. Making it starts nothing."""
@@ -55,6 +59,7 @@ class Running:
             found(Change(ledger, self.clock.now(), self.ids, options.pace), options.owner)
         inside = Inside(
             data_plane=self.data_plane,
+            durability=lambda: store.durability,
             report=self._report,
             fabric=self._fabric,
             command=backend.command if backend else None,
@@ -84,7 +89,7 @@ def serve(options: Options, say: Say = print) -> int:
     Raises Unavailable when the address or the state folder cannot be had, or the data plane that was demanded.
     """
     with _state(options) as folder:
-        store = Store(folder.path / "store.sqlite" if folder else None)
+        store = Store(folder.path / "store.sqlite" if folder else None, options.durability)
         try:
             backend, adopted, why_not = _backend(options, folder)
             running = Running(options, store, backend)
@@ -139,9 +144,12 @@ async def _serve(options: Options, running: Running, folder: Folder | None, why_
         address=options.host,
         port=port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # telling 1 from 2 waits for a first byte without a limit; no official client speaks 2
+        backlog=CONNECTIONS,
+        backpressure=_connections(),  # a connection that is kept alive counts
         log_enabled=False,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -156,6 +164,21 @@ async def _serve(options: Options, running: Running, folder: Folder | None, why_
     http.stop()  # type: ignore[no-untyped-call]  # granian's own
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):
         await asyncio.wait_for(serving, 5)
+
+
+def _connections() -> int:
+    """How many connections to serve at once: each takes a file descriptor, and the data plane needs some, too."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return min(CONNECTIONS, soft // 2)
+    return CONNECTIONS
 
 
 def _free_port(options: Options) -> int:

@@ -1,4 +1,5 @@
-"""Documents in SQLite. Every transaction is all or nothing; an answered write survives the death of the process.
+"""Documents in SQLite. Every transaction is all or nothing; an answered write survives the death of the process, and
+(durability `power`) that of the machine.
 
 One connection serves all threads, one transaction at a time: SQLite writes one at a time anyway, a transaction here
 takes tens of microseconds, and `:memory:` then behaves as a file does.
@@ -10,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,19 +53,33 @@ def _decode(kind: str, body: bytes) -> Document:
     return document
 
 
+class Durability(StrEnum):
+    """What an answered write survives: the end of the process, or a loss of power as well.
+
+    With a write-ahead log SQLite then waits for the disk at every commit (`synchronous=FULL`); else only now and then,
+    which after a loss of power may take back the last commits, each of them whole (sqlite.org/pragma.html).
+    """
+
+    PROCESS = "process"
+    POWER = "power"
+
+
+SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.POWER: "FULL"}
+
+
 class Store:
     """All documents of one cloud.
 
     path None keeps them in memory only. Raises HideawayError when the file is no store of this version.
     """
 
-    def __init__(self, path: Path | None):
+    def __init__(self, path: Path | None, durability: Durability = Durability.PROCESS):
         self._lock = threading.RLock()
         self._listeners: list[Callable[[int], None]] = []
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(f"PRAGMA synchronous={SYNCHRONOUS[durability]}")
             self._prepare()
         except sqlite3.DatabaseError as error:
             raise HideawayError(f"{path} is not a hideaway store: {error}") from error
@@ -77,6 +93,12 @@ class Store:
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"its layout is version {version}, this program's is {SCHEMA_VERSION}")
 
+    @property
+    def durability(self) -> Durability:
+        """What SQLite itself says is in force."""
+        full = self._db.execute("PRAGMA synchronous").fetchone()[0] >= 2
+        return Durability.POWER if full else Durability.PROCESS
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction: committed at the end, rolled back when an exception leaves it. Does not nest."""
@@ -84,19 +106,22 @@ class Store:
             transaction = Transaction(self._db, self._cache, self.revision + 1)
             try:
                 yield transaction
+                if not transaction.touched:
+                    return
+                self._db.execute("UPDATE state SET value=? WHERE name='revision'", (self.revision + 1,))
+                self._db.execute("COMMIT")  # which may fail, too: on a full disk
             except BaseException:
-                if transaction.touched:
-                    self._db.execute("ROLLBACK")
-                    for key in transaction.touched:
-                        self._cache.pop(key, None)
+                self._undo(transaction)
                 raise
-            if not transaction.touched:
-                return
-            self._db.execute("UPDATE state SET value=? WHERE name='revision'", (self.revision + 1,))
-            self._db.execute("COMMIT")
             self.revision += 1
         for listener in self._listeners:
             listener(self.revision)
+
+    def _undo(self, transaction: Transaction) -> None:
+        if self._db.in_transaction:  # on some faults SQLite has rolled back already
+            self._db.execute("ROLLBACK")
+        for key in transaction.touched:
+            self._cache.pop(key, None)
 
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call this with the new revision after every commit, in the thread that committed; it must not block."""
@@ -171,8 +196,8 @@ class Transaction:
         return [document for kind, id_ in rows if (document := self.get(KINDS[kind], id_))]
 
     def put(self, document: Document) -> None:
-        self._begin()
         key = (document.kind, document.id)
+        self._begin(key)
         old = self.get(type(document), document.id)
         due = document.pending.due if document.pending else None
         columns = (
@@ -197,25 +222,24 @@ class Transaction:
                 "INSERT OR IGNORE INTO refs (kind, ref, id) VALUES (?,?,?)",
                 [(document.kind, ref, document.id) for ref in document.refs],
             )
-        self.touched.add(key)
         self._cache[key] = document
 
     def remove(self, document: Document) -> None:
-        self._begin()
         key = (document.kind, document.id)
+        self._begin(key)
         self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", key)
         self._db.execute("DELETE FROM refs WHERE kind=? AND id=?", key)
-        self.touched.add(key)
         self._cache.pop(key, None)
 
     def clear(self) -> None:
         """Remove all documents."""
-        self._begin()
+        self._begin(("", ""))
         self._db.execute("DELETE FROM documents")
         self._db.execute("DELETE FROM refs")
-        self.touched.add(("", ""))
         self._cache.clear()
 
-    def _begin(self) -> None:
-        if not self.touched and not self._db.in_transaction:
+    def _begin(self, key: tuple[str, str]) -> None:
+        """Touch a document, before anything is written of it: what fails half-way is taken back, too."""
+        if not self.touched:
             self._db.execute("BEGIN IMMEDIATE")
+        self.touched.add(key)

@@ -1,0 +1,122 @@
+"""A transaction is there whole or not at all, in the file and in memory, whatever goes wrong in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hideaway.base.errors import HideawayError
+from hideaway.cloud.network import Vpc
+from hideaway.store import Durability, Store
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def vpc(id_: str, name: str = "v") -> Vpc:
+    return Vpc(id=id_, organization_id="o", project_id="p", created_at=NOW, updated_at=NOW, name=name, region="fr-par")
+
+
+def kept(path: Path) -> list[tuple[str, str]]:
+    """What another process finds in the file."""
+    with sqlite3.connect(path) as db:
+        return db.execute("SELECT kind, id FROM documents ORDER BY seq").fetchall()
+
+
+def refs(path: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(path) as db:
+        return db.execute("SELECT ref, id FROM refs ORDER BY ref, id").fetchall()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite"
+
+
+@pytest.fixture
+def store(file: Path) -> Iterator[Store]:
+    store = Store(file)
+    with store.transaction() as ledger:
+        ledger.put(vpc("a"))
+    yield store
+    store.close()
+
+
+def test_what_a_fault_leaves_nothing_of(store: Store, file: Path) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction() as ledger:
+        ledger.put(vpc("b"))
+        ledger.put(vpc("a", "changed"))
+        ledger.remove(vpc("a"))
+        raise ZeroDivisionError
+    assert kept(file) == [("vpc/vpc", "a")]
+    assert [v.name for v in store.snapshot()[1].find(Vpc)] == ["v"]
+    assert store.revision == 1
+
+
+def test_a_document_that_fails_half_way_leaves_nothing_for_the_next_transaction_to_commit(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(sqlite3.Error), store.transaction() as ledger:
+        patch.setattr(Vpc, "refs", property(lambda _: ("x", object())))  # what SQLite cannot keep, after the first row
+        ledger.put(vpc("b"))
+    with pytest.raises(UnicodeEncodeError), store.transaction() as ledger:
+        ledger.put(vpc("b", "\ud800"))
+    with store.transaction() as ledger:
+        assert ledger.get(Vpc, "b") is None
+        ledger.put(vpc("c"))
+    assert kept(file) == [("vpc/vpc", "a"), ("vpc/vpc", "c")]
+    assert refs(file) == []
+
+
+def test_a_disk_that_is_full_takes_the_whole_transaction_back(store: Store, file: Path) -> None:
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count={pages + 4}")
+    told: list[int] = []
+    store.listen(told.append)
+    with pytest.raises(sqlite3.OperationalError), store.transaction() as ledger:
+        for number in range(2000):
+            ledger.put(vpc(f"full-{number}"))
+    assert told == []
+    assert kept(file) == [("vpc/vpc", "a")]
+    assert len(store.snapshot()[1].find(Vpc)) == 1
+    store._db.execute("PRAGMA max_page_count=1000000")
+    with store.transaction() as ledger:
+        ledger.put(vpc("b"))
+    assert kept(file) == [("vpc/vpc", "a"), ("vpc/vpc", "b")]
+    assert told == [2]
+
+
+def test_a_commit_that_fails_takes_the_transaction_back(store: Store, file: Path) -> None:
+    """Also what was read before stands in the cache as it was."""
+    with sqlite3.connect(file) as other:  # a deferred constraint is checked by COMMIT alone
+        other.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
+        other.execute("CREATE TABLE children (p INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)")
+    store._db.execute("PRAGMA foreign_keys=ON")
+    with pytest.raises(sqlite3.IntegrityError), store.transaction() as ledger:
+        ledger.put(vpc("a", "changed"))
+        store._db.execute("INSERT INTO children VALUES (1)")
+    with store.transaction() as ledger:
+        found = ledger.get(Vpc, "a")
+    assert found is not None
+    assert (found.name, store.revision) == ("v", 1)
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_the_durability_that_was_asked_for_is_in_force(tmp_path: Path, durability: Durability) -> None:
+    store = Store(tmp_path / "s", durability)
+    assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert store._db.execute("PRAGMA synchronous").fetchone()[0] == {"process": 1, "power": 2}[durability]
+    assert store.durability == durability
+    store.close()
+
+
+def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    for content in (b"no database at all" * 100, b"\x00" * 5000):
+        file = tmp_path / "s"
+        file.write_bytes(content)
+        with pytest.raises(HideawayError, match="is not a hideaway store"):
+            Store(file)
+        assert file.read_bytes() == content
