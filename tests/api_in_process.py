@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import msgspec
 
@@ -91,7 +91,7 @@ class Cloud:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": split.path,
+            "path": unquote(split.path),
             "raw_path": split.path.encode("utf-8", "surrogatepass"),
             "query_string": search.encode("ascii", "replace"),
             "root_path": "",
