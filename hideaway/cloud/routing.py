@@ -118,7 +118,7 @@ def _hop(ledger: Ledger, route: Route) -> Entry:
 
 
 def next_hop(ledger: Ledger, route: Route) -> Ip | None:
-    """The address of a route's resource: of the destination's family, in the VPC and in the network that it names.
+    """The oldest address of a route's resource: of the destination's family, in the VPC and the network that it names.
 
     The resource is what an address is attached to (a NIC, a gateway's attachment), a server, or the booking itself.
     """
@@ -128,8 +128,11 @@ def next_hop(ledger: Ledger, route: Route) -> Ip | None:
     owners = [resource, *(nic.id for nic in ledger.find(PrivateNic, ref=resource) if nic.server_id == resource)]
     held = [ip for owner in owners for ip in ledger.find(Ip, ref=owner) if ip.attachment and ip.attachment.id == owner]
     itself = ledger.get(Ip, resource)
-    for ip in held if itself is None else [*held, itself]:
-        near = route.nexthop_private_network_id in (None, ip.private_network_id)
-        if near and ip.vpc_id == route.vpc_id and ip.is_ipv6 == (":" in route.destination):
-            return ip
-    return None
+    fitting = [
+        ip
+        for ip in (held if itself is None else [*held, itself])
+        if ip.is_ipv6 == (":" in route.destination)
+        and ip.vpc_id in (None, route.vpc_id)
+        and route.nexthop_private_network_id in (None, ip.private_network_id)
+    ]
+    return min(fitting, key=lambda ip: (ip.created_at, ip.id), default=None)

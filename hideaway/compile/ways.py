@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.cloud.network import Ip, PrivateNetwork, Vpc
+from hideaway.cloud.network import PrivateNetwork, Vpc
 from hideaway.cloud.network import Route as CustomRoute
-from hideaway.cloud.servers import PrivateNic
+from hideaway.cloud.routing import next_hop
 from hideaway.compile.attachments import Served
 from hideaway.compile.common import (
     DEFAULT_V4,
@@ -93,35 +93,12 @@ def hops(ledger: MemoryLedger, vpc: Vpc) -> list[Hop]:
     """The VPC's custom routes that lead to an address, oldest first."""
     found = []
     for route in by_age(ledger.find(CustomRoute, ref=vpc.id)):
-        destination, ip = network(route.destination), _next_hop(ledger, route)
+        destination, ip = network(route.destination), next_hop(ledger, route)
         address = interface(ip.address) if ip else None
         if destination and ip and ip.private_network_id and address:
             way = Way(destination=destination, via=bare(address), because=because(route))
             found.append(Hop(private_network_id=ip.private_network_id, way=way))
     return found
-
-
-def _next_hop(ledger: MemoryLedger, route: CustomRoute) -> Ip | None:
-    """The address of a custom route's resource, in the Private Network that the route names and of its family.
-
-    The resource is what IPAM's booking is attached to (a NIC, a gateway's attachment), a server, or the booking itself.
-    """
-    resource = route.nexthop_resource_id
-    if not resource:
-        return None
-    owners = {resource, *(n.id for n in ledger.find(PrivateNic, ref=resource))}
-    attached = [ip for owner in sorted(owners) for ip in ledger.find(Ip, ref=owner)]
-    itself = ledger.get(Ip, resource)
-    candidates = [ip for ip in attached if ip.attachment and ip.attachment.id in owners] + ([itself] if itself else [])
-    wanted = route.nexthop_private_network_id
-    fitting = (
-        ip
-        for ip in by_age(candidates)
-        if is_v6(ip.address) == is_v6(route.destination)
-        and ip.vpc_id in (None, route.vpc_id)
-        and (not wanted or ip.private_network_id == wanted)
-    )
-    return next(fitting, None)
 
 
 def routes(ports: Sequence[Port], ways: Ways) -> tuple[Route, ...]:
