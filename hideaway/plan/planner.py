@@ -37,6 +37,8 @@ def plan(wanted: Fabric, present: Fabric, suspects: frozenset[str] = frozenset()
     and built anew; the rest is stated again. Between AddPort and SetEdge a new public port passes nothing, since the
     edge knows no owner of its address.
     """
+    if wanted == present and not suspects:  # as on nearly every round of the loop
+        return ()
     return _Change(wanted, present, suspects).steps()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -144,5 +145,7 @@ def pulse(fabric: Fabric) -> SetPulse:
     return SetPulse(listeners=tuple(listeners), heartbeats=tuple(sorted(beats, key=lambda h: (h.source, h.target))))
 
 
+@lru_cache(maxsize=1 << 16)
 def _bare(address: str) -> str:
+    """Remembered: each plan asks it of every address of the cloud, and nearly all were asked of the plan before."""
     return str(ipaddress.ip_interface(address).ip)
