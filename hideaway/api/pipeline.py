@@ -173,8 +173,10 @@ class Api:
 
     def _transact(self, asked: Asked) -> tuple[Call, Any]:
         now, route, params = self.clock.now(), asked.route, asked.params
-        with self.store.transaction() as ledger:
-            settle_due(ledger, now, carried=not self.settings.data_plane)
+        carried = not self.settings.data_plane
+        if self.store.earliest(carried=carried) <= now.timestamp():
+            with self.store.transaction() as ledger:
+                settle_due(ledger, now, carried=carried)
         with self.store.transaction() as ledger:
             if not route.open:
                 self._authenticate(ledger, asked)

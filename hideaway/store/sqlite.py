@@ -7,6 +7,7 @@ takes tens of microseconds, and `:memory:` then behaves as a file does.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -85,6 +86,7 @@ class Store:
             raise HideawayError(f"{path} is not a hideaway store: {error}") from error
         self.revision: int = self._db.execute("SELECT value FROM state WHERE name='revision'").fetchone()[0]
         self._cache: dict[tuple[str, str], Document] = {}
+        self._earliest: dict[bool, tuple[int, float]] = {}
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -122,6 +124,17 @@ class Store:
             self._db.execute("ROLLBACK")
         for key in transaction.touched:
             self._cache.pop(key, None)
+
+    def earliest(self, *, carried: bool) -> float:
+        """When the first pending transition is due, in seconds since the epoch, infinity where none is; see `due`."""
+        with self._lock:
+            revision, due = self._earliest.get(carried, (-1, 0.0))
+            if revision != self.revision:
+                query = "SELECT min(due) FROM documents WHERE due IS NOT NULL AND carried<=?"
+                found = self._db.execute(query, (int(carried),)).fetchone()[0]
+                due = math.inf if found is None else found
+                self._earliest[carried] = (self.revision, due)
+            return due
 
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call this with the new revision after every commit, in the thread that committed; it must not block."""
@@ -186,7 +199,8 @@ class Transaction:
             where.append("d.locality=?")
             values.append(locality)
         rows = self._db.execute(f"{query} WHERE {' AND '.join(where)} ORDER BY d.seq", values).fetchall()
-        return [document for (id_,) in rows if (document := self.get(type_, id_))]
+        kind, cached = type_.kind, self._cache.get
+        return [document for (id_,) in rows if (document := cached((kind, id_)) or self.get(type_, id_))]  # type: ignore[misc]
 
     def due(self, before: float, *, carried: bool) -> Sequence[Document]:
         # +seq: ordered by the column itself SQLite reads every document, to save the sorting of those few.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from hideaway.base.errors import HideawayError
+from hideaway.cloud.documents import Pending
 from hideaway.cloud.network import Vpc
 from hideaway.store import Durability, Store
 
@@ -120,3 +123,23 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
         with pytest.raises(HideawayError, match="is not a hideaway store"):
             Store(file)
         assert file.read_bytes() == content
+
+
+def test_the_earliest_transition_is_known_through_every_write(store: Store) -> None:
+    def pending(id_: str, due: float) -> Vpc:
+        return structs.replace(vpc(id_), pending=Pending("gone", due))
+
+    assert store.earliest(carried=True) == math.inf
+    with store.transaction() as ledger:
+        ledger.put(pending("b", 20.0))
+        ledger.put(pending("c", 10.0))
+    assert store.earliest(carried=True) == store.earliest(carried=False) == 10.0
+    with store.transaction() as ledger:
+        assert [v.id for v in ledger.due(15.0, carried=True)] == ["c"]
+        assert [v.id for v in ledger.due(25.0, carried=True)] == ["b", "c"], "the older first"
+        ledger.remove(vpc("c"))
+    assert store.earliest(carried=True) == 20.0
+    with pytest.raises(ZeroDivisionError), store.transaction() as ledger:
+        ledger.put(pending("d", 5.0))
+        raise ZeroDivisionError
+    assert store.earliest(carried=True) == 20.0
