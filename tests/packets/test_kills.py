@@ -20,6 +20,7 @@ from hideaway.backends.linux import LinuxBackend, world
 from hideaway.backends.linux.observe import observe
 from hideaway.base.errors import HideawayError
 from tests.cloud_under_test import Cloud, cloud
+from tests.invariants import check_store
 from tests.packets.walker import Broken, Walker
 
 KILLS = int(os.environ.get("HIDEAWAY_KILLS", "100"))
@@ -87,6 +88,7 @@ def same_as_fresh(running: Cloud) -> None:
     settle(running)
     survived = observe(LinuxBackend(running.state))
     assert running.stop() == 0
+    check_store(running.state / "store.sqlite")
     running.start()
     settle(running)
     assert survived.splitlines() == observe(LinuxBackend(running.state)).splitlines()

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.compile import compile_fabric
 from tests.api_in_process import Cloud
+from tests.invariants import faults
 from tests.walk import PLACES, Planted, Step, steps
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -272,9 +273,10 @@ def check_answer(world: World, sent: Sent) -> None:
 
 
 def check_kept(world: World, sent: Sent) -> None:
-    """What was kept can be read back, listed, and compiled for the data plane."""
+    """What was kept is whole, and can be read back, listed, and compiled for the data plane."""
     world.store._cache.clear()
     _, ledger = world.store.snapshot()
+    assert faults(ledger) == [], f"after {sent}"
     compile_fabric(ledger)
     for step in LISTS:
         if step.prefix == sent.step.prefix or step.prefix.startswith(("/ipam", "/instance/v1")):
