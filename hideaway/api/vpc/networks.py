@@ -16,23 +16,14 @@ from hideaway.cloud.network import PrivateNetwork, Vpc
 from hideaway.cloud.private_networks import remove
 
 MAX_SUBNETS = 10  # assumed: a bound, so that no body makes the server search for long
-Cidr = Annotated[str, msgspec.Meta(max_length=64)]
-
-
-class AnsweredSubnet(Body, frozen=True, kw_only=True):
-    """A subnet as it is answered: what was read can be sent back."""
-
-    subnet: Cidr
-
-
-Subnets = Annotated[list[Cidr | AnsweredSubnet], msgspec.Meta(max_length=MAX_SUBNETS)]
+Cidrs = Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=MAX_SUBNETS)]
 
 
 class CreateNetwork(Body, frozen=True, kw_only=True):
     name: Name | None = None
     project_id: str | None = None
     tags: Tags | None = None
-    subnets: Subnets | None = None
+    subnets: Cidrs | None = None
     vpc_id: str | None = None
     default_route_propagation_enabled: bool | None = None
 
