@@ -99,7 +99,7 @@ def create(call: Call, body: CreateNetwork) -> dict[str, Any]:
         region=call.region,
         vpc_id=vpc.id,
         tags=body.tags or [],
-        subnets=subnets_for(call.change, vpc.id, [s if isinstance(s, str) else s.subnet for s in body.subnets or []]),
+        subnets=subnets_for(call.change, vpc.id, body.subnets),
         default_route_propagation_enabled=bool(body.default_route_propagation_enabled),
     )
     call.change.ledger.put(network)
