@@ -21,6 +21,7 @@ import msgspec
 from hideaway.base.errors import HideawayError
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.memory import MemoryLedger
+from hideaway.store.known import Known
 
 D = TypeVar("D", bound=Document)
 
@@ -85,7 +86,7 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise HideawayError(f"{path} is not a hideaway store: {error}") from error
         self.revision: int = self._db.execute("SELECT value FROM state WHERE name='revision'").fetchone()[0]
-        self._cache: dict[tuple[str, str], Document] = {}
+        self._known = Known()
         self._earliest: dict[bool, tuple[int, float]] = {}
 
     def _prepare(self) -> None:
@@ -105,7 +106,7 @@ class Store:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction: committed at the end, rolled back when an exception leaves it. Does not nest."""
         with self._lock:
-            transaction = Transaction(self._db, self._cache, self.revision + 1)
+            transaction = Transaction(self._db, self._known, self.revision + 1)
             try:
                 yield transaction
                 if not transaction.touched:
@@ -122,8 +123,7 @@ class Store:
     def _undo(self, transaction: Transaction) -> None:
         if self._db.in_transaction:  # on some faults SQLite has rolled back already
             self._db.execute("ROLLBACK")
-        for key in transaction.touched:
-            self._cache.pop(key, None)
+        self._known.doubt(transaction.touched)
 
     def earliest(self, *, carried: bool) -> float:
         """When the first pending transition is due, in seconds since the epoch, infinity where none is; see `due`."""
@@ -143,7 +143,7 @@ class Store:
     def snapshot(self) -> tuple[int, MemoryLedger]:
         """All documents as they are at one revision, and that revision."""
         with self._lock:
-            revision, reading = self.revision, Transaction(self._db, self._cache, self.revision)
+            revision, reading = self.revision, Transaction(self._db, self._known, self.revision)
             rows = self._db.execute("SELECT kind, id FROM documents ORDER BY seq").fetchall()
             documents = [document for kind, id_ in rows if (document := reading.get(KINDS[kind], id_))]
         return revision, MemoryLedger(documents)
@@ -161,18 +161,18 @@ class Store:
 class Transaction:
     """A Ledger (see `cloud.documents`) on the store. touched: the (kind, id) pairs that were written."""
 
-    def __init__(self, db: sqlite3.Connection, cache: dict[tuple[str, str], Document], revision: int):
-        self._db, self._cache, self._revision = db, cache, revision
+    def __init__(self, db: sqlite3.Connection, known: Known, revision: int):
+        self._db, self._known, self._revision = db, known, revision
         self.touched: set[tuple[str, str]] = set()
 
     def get(self, type_: type[D], id_: str) -> D | None:
-        cached = self._cache.get((type_.kind, id_))
+        cached = self._known.documents.get((type_.kind, id_))
         if cached is not None:
             return cached  # type: ignore[return-value]
         row = self._db.execute("SELECT body FROM documents WHERE kind=? AND id=?", (type_.kind, id_)).fetchone()
         if row is None:
             return None
-        document = self._cache[type_.kind, id_] = _decode(type_.kind, row[0])
+        document = self._known.documents[type_.kind, id_] = _decode(type_.kind, row[0])
         return document  # type: ignore[return-value]
 
     def find(
@@ -185,6 +185,12 @@ class Transaction:
         ref: str | None = None,
         label: str | None = None,
     ) -> list[D]:
+        place = None
+        if organization is not None and locality is not None and project is ref is label is None:
+            place = (organization, locality)
+            known = self._known.listed(type_.kind, place)
+            if known is not None:
+                return known  # type: ignore[return-value]
         query = "SELECT d.id FROM documents d"  # not the body: nearly every document is in the cache
         where, values = ["d.kind=?"], [type_.kind]
         if ref is not None:
@@ -199,8 +205,10 @@ class Transaction:
             where.append("d.locality=?")
             values.append(locality)
         rows = self._db.execute(f"{query} WHERE {' AND '.join(where)} ORDER BY d.seq", values).fetchall()
-        kind, cached = type_.kind, self._cache.get
-        return [document for (id_,) in rows if (document := cached((kind, id_)) or self.get(type_, id_))]  # type: ignore[misc]
+        found = [document for (id_,) in rows if (document := self.get(type_, id_))]
+        if place is not None:
+            self._known.learn(type_.kind, place, found)
+        return found
 
     def due(self, before: float, *, carried: bool) -> Sequence[Document]:
         # +seq: ordered by the column itself SQLite reads every document, to save the sorting of those few.
@@ -236,21 +244,21 @@ class Transaction:
                 "INSERT OR IGNORE INTO refs (kind, ref, id) VALUES (?,?,?)",
                 [(document.kind, ref, document.id) for ref in document.refs],
             )
-        self._cache[key] = document
+        self._known.keep(document, old)
 
     def remove(self, document: Document) -> None:
         key = (document.kind, document.id)
         self._begin(key)
         self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", key)
         self._db.execute("DELETE FROM refs WHERE kind=? AND id=?", key)
-        self._cache.pop(key, None)
+        self._known.forget(document)
 
     def clear(self) -> None:
         """Remove all documents."""
         self._begin(("", ""))
         self._db.execute("DELETE FROM documents")
         self._db.execute("DELETE FROM refs")
-        self._cache.clear()
+        self._known.clear()
 
     def _begin(self, key: tuple[str, str]) -> None:
         """Touch a document, before anything is written of it: what fails half-way is taken back, too."""

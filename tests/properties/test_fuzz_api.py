@@ -274,7 +274,7 @@ def check_answer(world: World, sent: Sent) -> None:
 
 def check_kept(world: World, sent: Sent) -> None:
     """What was kept is whole, and can be read back, listed, and compiled for the data plane."""
-    world.store._cache.clear()
+    world.store._known.clear()
     _, ledger = world.store.snapshot()
     assert faults(ledger) == [], f"after {sent}"
     compile_fabric(ledger)

@@ -143,3 +143,55 @@ def test_the_earliest_transition_is_known_through_every_write(store: Store) -> N
         ledger.put(pending("d", 5.0))
         raise ZeroDivisionError
     assert store.earliest(carried=True) == 20.0
+
+
+def listed(store: Store) -> list[tuple[str, str]]:
+    with store.transaction() as ledger:
+        return [(v.id, v.name) for v in ledger.find(Vpc, organization="o", locality="fr-par")]
+
+
+def test_a_place_is_listed_as_it_is_through_every_write(store: Store) -> None:
+    assert listed(store) == [("a", "v")]
+    with store.transaction() as ledger:
+        ledger.put(vpc("b"))
+        ledger.put(structs.replace(vpc("elsewhere"), region="nl-ams"))
+        ledger.put(structs.replace(vpc("another's"), organization_id="p"))
+    assert listed(store) == [("a", "v"), ("b", "v")]
+    with store.transaction() as ledger:
+        ledger.put(vpc("a", "renamed"))
+    assert listed(store) == [("a", "renamed"), ("b", "v")], "by age, not by last change"
+    with store.transaction() as ledger:
+        ledger.put(structs.replace(vpc("a"), region="nl-ams"))
+    assert listed(store) == [("b", "v")]
+    with store.transaction() as ledger:
+        ledger.put(vpc("a"))
+        ledger.remove(vpc("b"))
+    assert listed(store) == [("a", "v")]
+
+
+@pytest.mark.parametrize("written", ["put", "remove", "clear", "move"])
+def test_a_place_is_listed_as_it_was_after_a_fault(store: Store, written: str) -> None:
+    def fail(looks: bool) -> None:
+        with store.transaction() as ledger:
+            if written == "put":
+                ledger.put(vpc("b"))
+            elif written == "remove":
+                ledger.remove(vpc("a"))
+            elif written == "move":
+                ledger.put(structs.replace(vpc("a"), region="nl-ams"))
+            else:
+                ledger.clear()
+            if looks:
+                ledger.find(Vpc, organization="o", locality="fr-par")
+            raise ZeroDivisionError
+
+    for looks in (True, False):  # a list that is first asked for in the transaction, and one that was known before
+        with pytest.raises(ZeroDivisionError):
+            fail(looks)
+        assert listed(store) == [("a", "v")]
+
+
+def test_what_is_listed_is_the_callers_own(store: Store) -> None:
+    with store.transaction() as ledger:
+        ledger.find(Vpc, organization="o", locality="fr-par").clear()
+    assert listed(store) == [("a", "v")]
