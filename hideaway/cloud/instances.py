@@ -14,12 +14,12 @@ import msgspec
 from hideaway.cloud import addressing
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import GONE
-from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
+from hideaway.cloud.interfaces import leave_network
+from hideaway.cloud.network import Attachment, Ip
 from hideaway.cloud.places import region_of
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.cloud.volumes import BlockVolume, Reference, Volume
 
-NIC = "instance_private_nic"
 PUBLIC_IP = "instance_ip"
 DEFAULT_GROUP = "Default security group"
 
@@ -31,6 +31,7 @@ class NewVolume(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 20_000_000_000  # bytes
     iops: int = 5000
     name: str = ""
+    tags: list[str] = []
     snapshot_id: str | None = None
 
 
@@ -137,6 +138,7 @@ def make_volume(change: Change, server: Server, wanted: NewVolume, slot: str = "
         "updated_at": change.now,
         "zone": server.zone,
         "size": wanted.size,
+        "tags": wanted.tags,
     }
     volume: Volume | BlockVolume
     if wanted.volume_type == "sbs_volume":
@@ -215,6 +217,11 @@ def reboot(change: Change, server: Server) -> Server:
 def terminate(change: Change, server: Server) -> Server:
     """Stop a server for good: its local volumes go with it, its block volumes stay (every recorded terminate)."""
     release(change, server, local_volumes=True)
+    return depart(change, server)
+
+
+def depart(change: Change, server: Server) -> Server:
+    """Stop a server that nothing belongs to any more; with its stop it is gone."""
     kept = server.changed(change.now, volumes={}, state_detail="terminating")
     return change.begin(kept, "stopping", GONE)
 
@@ -353,34 +360,32 @@ def slaac(prefix: str, mac: str) -> str:
     return str(network.network_address + int.from_bytes(identifier, "big"))
 
 
-def join_network(
-    change: Change, server: Server, network: PrivateNetwork, *, ips: Sequence[Ip] = (), tags: Sequence[str] = ()
-) -> PrivateNic:
-    """Put a server into a Private Network: with these booked addresses, and a new one of each family not among them."""
-    mac = change.ids.mac()
-    id_ = change.ids.uuid()
-    attachment = Attachment(type=NIC, id=id_, mac_address=mac.upper(), name=server.name)
-    held = [addressing.attach(change, ip, attachment) for ip in ips]
-    for v6 in (False, True):
-        if not any(ip.is_ipv6 == v6 for ip in held):
-            held.append(addressing.book(change, network, v6=v6, attachment=attachment, project_id=server.project_id))
-    nic = PrivateNic(
-        id=id_,
-        organization_id=server.organization_id,
-        project_id=server.project_id,
-        created_at=change.now,
+def leave_to_ipam(change: Change, ip: ServerIp) -> None:
+    """Let a public address be no server's; it stays the project's, in IPAM alone (instance/v1's release-to-ipam)."""
+    listed = change.need(Ip, ip.ipam_id)
+    change.ledger.put(listed.changed(change.now, attachment=None, attached_at=None))
+    change.ledger.remove(ip)
+
+
+def adopt(change: Change, listed: Ip) -> ServerIp:
+    """The public address of IPAM as one that a server can have, again: what `leave_to_ipam` undid."""
+    known = change.ledger.get(ServerIp, listed.id)
+    if known is not None:
+        return known
+    ip = ServerIp(
+        id=listed.id,
+        organization_id=listed.organization_id,
+        project_id=listed.project_id,
+        created_at=listed.created_at,
         updated_at=change.now,
-        zone=server.zone,
-        server_id=server.id,
-        private_network_id=network.id,
-        mac_address=mac.lower(),
-        ipam_ip_ids=[ip.id for ip in sorted(held, key=lambda ip: ip.is_ipv6)],
-        tags=list(tags),
+        zone=listed.zone_of or "",
+        type="routed_ipv6" if listed.is_ipv6 else "routed_ipv4",
+        address=None if listed.is_ipv6 else listed.host,
+        prefix=listed.address if listed.is_ipv6 else None,
+        tags=listed.tags,
+        ipam_id=listed.id,
     )
-    return change.begin(nic, "syncing", "available")
-
-
-def leave_network(change: Change, nic: PrivateNic) -> None:
-    """Take a server out of a Private Network. Addresses that a user booked stay the user's."""
-    addressing.release_from(change, nic.id)
-    change.ledger.remove(nic)
+    change.ledger.put(ip)
+    attachment = Attachment(type=PUBLIC_IP, id=ip.id)
+    change.ledger.put(listed.changed(change.now, attachment=attachment, attached_at=change.now))
+    return ip

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.cloud import external, instances
+from hideaway.cloud import external, instances, interfaces
 from hideaway.cloud.addressing import take_public
 from hideaway.cloud.balancing import delete_lb
 from hideaway.cloud.change import Change
@@ -178,7 +178,7 @@ def make_node(change: Change, cluster: Cluster, pool: Pool) -> Node:
     addresses = [] if pool.public_ip_disabled else _give_addresses(change, cluster, server)
     network = change.ledger.get(PrivateNetwork, pool.private_network_id or cluster.private_network_id or "")
     if network is not None:
-        instances.join_network(change, server, network)
+        interfaces.join_network(change, server, network)
     node = Node(
         id=id_,
         organization_id=cluster.organization_id,

@@ -38,6 +38,7 @@ class Server(Document, frozen=True, kw_only=True):
     security_group_id: str = ""
     placement_group_id: str | None = None
     volumes: dict[str, str] = {}  # slot -> volume id (instance/volume, or block/volume)
+    default_ip_id: str | None = None  # the public address that was chosen to be the first
     boot_slots: list[str] = []  # the slots whose volumes were asked to be booted from
     password_key_id: str | None = None  # the SSH key that Windows' first password is encrypted for
     user_data: dict[str, str] = {}  # key -> value, base64
@@ -86,7 +87,7 @@ class ServerIp(Document, frozen=True, kw_only=True):
 
 
 class PrivateNic(Document, frozen=True, kw_only=True):
-    """A server's port in a Private Network. state: available, syncing, syncing_error."""
+    """A server's port in a Private Network. state: available, syncing, syncing_error. server_id: "" without one."""
 
     kind: ClassVar[str] = "instance/private_nic"
     resource: ClassVar[str] = "instance_private_nic"
@@ -103,7 +104,7 @@ class PrivateNic(Document, frozen=True, kw_only=True):
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return (self.server_id, self.private_network_id, *self.ipam_ip_ids)
+        return tuple(r for r in (self.server_id, self.private_network_id, *self.ipam_ip_ids) if r)
 
 
 class SecurityRule(msgspec.Struct, frozen=True, kw_only=True):

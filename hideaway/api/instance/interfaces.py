@@ -10,7 +10,7 @@ from hideaway.api.instance.shared import Tokens, here, tokened
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Tags
 from hideaway.base.errors import invalid
-from hideaway.cloud.instances import leave_network
+from hideaway.cloud.interfaces import leave_network
 from hideaway.cloud.servers import PrivateNic, Server
 
 STATUSES = {"syncing": "attaching", "syncing_error": "error"}

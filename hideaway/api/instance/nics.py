@@ -10,7 +10,7 @@ from hideaway.api.instance.views import nic_view
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Tags
 from hideaway.base.errors import Conflict, NotFound, PreconditionFailed, invalid
-from hideaway.cloud.instances import join_network, leave_network
+from hideaway.cloud.interfaces import join_network, leave_network
 from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.servers import PrivateNic, Server
 

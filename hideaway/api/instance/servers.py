@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from hideaway.api.call import Call
@@ -21,6 +20,7 @@ from hideaway.base.ids import is_uuid
 from hideaway.cloud import instances
 from hideaway.cloud.identity import SshKey
 from hideaway.cloud.images import LOCAL, SBS, PublicImage, image_of
+from hideaway.cloud.interfaces import name_addresses
 from hideaway.cloud.network import Ip
 from hideaway.cloud.server_types import ServerType, server_type
 from hideaway.cloud.servers import PlacementGroup, PrivateNic, SecurityGroup, Server, ServerIp
@@ -263,12 +263,8 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
 
 
 def _rename_nics(call: Call, server: Server) -> None:
-    """A Private Network's names follow its servers' names."""
     for nic in call.change.ledger.find(PrivateNic, ref=server.id):
-        for ip in call.change.ledger.find(Ip, ref=nic.id):
-            if ip.attachment is not None and ip.attachment.id == nic.id:
-                renamed = msgspec.structs.replace(ip.attachment, name=server.name)
-                call.change.ledger.put(ip.changed(call.change.now, attachment=renamed))
+        name_addresses(call.change, nic, server.name)
 
 
 def _set_volumes(call: Call, server: Server, wanted: dict[str, VolumeTemplate]) -> Server:
