@@ -67,21 +67,24 @@ def subnets_for(change: Change, vpc_id: str, wanted: list[str] | None) -> list[S
     """
     vpc = change.need(Vpc, vpc_id)
     near = change.ledger.find(PrivateNetwork, organization=vpc.organization_id, locality=vpc.region)
-    everywhere = [s.subnet for n in near for s in n.subnets]
-    taken = [s.subnet for n in near if n.vpc_id == vpc_id for s in n.subnets]
     chosen: list[Network] = []
     faults: list[Fault] = []
+    taken = [ipaddress.ip_network(t) for t in _subnets(near, vpc_id)] if wanted else []
     for text in wanted or []:
         try:
-            chosen.append(_clear(parse_subnet(text), [*map(ipaddress.ip_network, taken), *chosen]))
+            chosen.append(_clear(parse_subnet(text), [*taken, *chosen]))
         except InvalidArguments as error:
             faults.extend(error.faults)
     if faults:
         raise InvalidArguments(*faults)
+    everywhere = _subnets(near)
     if not any(n.version == 4 for n in chosen):
-        chosen.insert(0, free_v4(everywhere, taken))
+        free = _free_v4(everywhere) or _free_v4(_subnets(near, vpc_id))
+        if free is None:
+            raise invalid("subnets", "no /22 is free in this VPC")
+        chosen.insert(0, free)
     if not any(n.version == 6 for n in chosen):
-        chosen.append(free_v6(change, vpc, set(everywhere)))
+        chosen.append(_free_v6(change, vpc, everywhere))
     return [Subnet(id=change.ids.uuid(), subnet=str(n)) for n in chosen]
 
 
@@ -120,17 +123,16 @@ def parse_subnet(text: str) -> Network:
     return network
 
 
-def free_v4(*takens: list[str]) -> ipaddress.IPv4Network:
-    """The lowest /22 of 172.16.0.0/12 that is free of the subnets of the first list, else of the second, and so on.
+def _subnets(networks: list[PrivateNetwork], vpc_id: str | None = None) -> list[str]:
+    """The subnets of all networks, or of those in one VPC."""
+    return [s.subnet for n in networks if vpc_id in (None, n.vpc_id) for s in n.subnets]
 
-    Raises InvalidArguments when all 1024 are taken.
-    """
-    for taken in takens:
-        used = set[int]().union(*map(_blocks, taken))
-        free = next((n for n in _blocks(str(AUTOMATIC_V4)) if n not in used), None)
-        if free is not None:
-            return ipaddress.IPv4Network((free << 10, 22))
-    raise invalid("subnets", "no /22 is free in this VPC")
+
+def _free_v4(taken: list[str]) -> ipaddress.IPv4Network | None:
+    """The lowest /22 of 172.16.0.0/12 that is free of these subnets; None when all 1024 are taken."""
+    used = set[int]().union(*map(_blocks, taken))
+    free = next((n for n in _blocks(str(AUTOMATIC_V4)) if n not in used), None)
+    return None if free is None else ipaddress.IPv4Network((free << 10, 22))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -145,7 +147,7 @@ def _blocks(subnet: str) -> range:
     return range(int(network.network_address) >> 10, (int(network.broadcast_address) >> 10) + 1)
 
 
-def free_v6(change: Change, vpc: Vpc, taken: set[str]) -> ipaddress.IPv6Network:
+def _free_v6(change: Change, vpc: Vpc, taken: list[str]) -> ipaddress.IPv6Network:
     """A free random /64 of the organization's /48 in the VPC's region (recorded: one each, within fd00::/8)."""
     digest = hashlib.sha256(f"{vpc.organization_id} {vpc.region}".encode()).digest()
     prefix = (0xFD << 120) | (int.from_bytes(digest[:5]) << 80)
