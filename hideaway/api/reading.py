@@ -119,6 +119,7 @@ async def arguments(route: Expects, request: Request, sent: Sent) -> list[Any]:
 
 def _decoded(type_: type[Body] | type[bytes], raw: bytes) -> Any:
     try:
+        raw.decode()  # what no field takes is skipped unread, and is UTF-8 all the same
         body = msgspec.json.decode(raw if raw.strip() not in (b"", b"null") else b"{}", type=type_)
     except msgspec.ValidationError as error:
         raise _fault(str(error)) from None
