@@ -63,8 +63,9 @@ def check_store(path: Path) -> MemoryLedger:
     """`check` what a store's file holds, and what its indices say; returns it."""
     store = Store(path)
     try:
-        _, ledger = store.snapshot()
         db = store._db
+        db.execute("BEGIN")  # one moment's view, also of a store that is being written
+        _, ledger = store.snapshot()
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         kept = {(d.kind, d.id): d for d in documents(ledger)}
         rows = set(db.execute("SELECT kind, id, ref FROM refs").fetchall())
