@@ -234,6 +234,9 @@ def public_addresses_are_one_s_own(ledger: MemoryLedger) -> Iterator[str]:
     for ip in ledger.find(ServerIp):
         first = str(ipaddress.ip_network(ip.prefix)[1]) if ip.prefix else ip.address or ""
         used.append((first, ip))
+    for listed in ledger.find(Ip):
+        if listed.zone_of and ledger.get(ServerIp, listed.id) is None:  # IPAM's alone, since instance/v1 released it
+            used.append((str(ipaddress.ip_network(listed.address)[1]) if listed.is_ipv6 else listed.host, listed))
     used += [(g.address, g) for g in ledger.find(GatewayIp)]
     used += [(b.ip_address, b) for b in ledger.find(LbIp)]
     used += [(c.address, c) for c in ledger.find(Cluster)]

@@ -12,6 +12,8 @@ UInt64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 PortNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
+ObjectName = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+"""A bucket of object storage, or a key in it."""
 Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=255)]], msgspec.Meta(max_length=100)]
 
 

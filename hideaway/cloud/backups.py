@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from hideaway.base.errors import TransientState
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
 from hideaway.cloud.servers import Server
 from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image, Reference, Snapshot, Volume, VolumePart
+
+S = TypeVar("S", Snapshot, BlockSnapshot)
 
 
 def _common(change: Change, owner: Document, project_id: str) -> dict[str, Any]:
@@ -59,6 +62,33 @@ def snapshot_block(
         tags=list(tags),
     )
     return change.begin(snapshot, "creating", "available")
+
+
+def import_local(
+    change: Change, owner: dict[str, Any], *, zone: str, name: str, type_: str, size: int, tags: Sequence[str]
+) -> Snapshot:
+    """Keep a snapshot that is said to come from object storage; owner: a new document's common fields."""
+    snapshot = Snapshot(**owner, zone=zone, name=name, volume_type=type_, size=size, tags=list(tags))
+    return change.begin(snapshot, "importing", "available")
+
+
+def import_block(
+    change: Change, owner: dict[str, Any], *, zone: str, name: str, size: int, tags: Sequence[str]
+) -> BlockSnapshot:
+    """The same, of block/v1."""
+    snapshot = BlockSnapshot(**owner, zone=zone, name=name, size=size, tags=list(tags))
+    return change.begin(snapshot, "creating", "available")
+
+
+def export(change: Change, snapshot: S) -> S:
+    """Let a snapshot be exporting for a while: nothing is read, for its content is no part of the cloud.
+
+    Raises TransientState for one that is on its way from one state to another.
+    """
+    state = str(getattr(snapshot, snapshot.status_field))
+    if snapshot.pending is not None:
+        raise TransientState(snapshot.resource, snapshot.id, state)
+    return change.begin(snapshot, "exporting", state)
 
 
 def volume_type(volume: BlockVolume) -> str:

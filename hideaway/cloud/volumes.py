@@ -40,7 +40,7 @@ class VolumePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(Document, frozen=True, kw_only=True):
-    """A snapshot of a local volume. state: snapshotting, available, importing, error."""
+    """A snapshot of a local volume. state: snapshotting, available, importing, exporting, error."""
 
     kind: ClassVar[str] = "instance/snapshot"
     resource: ClassVar[str] = "instance_snapshot"
@@ -52,6 +52,7 @@ class Snapshot(Document, frozen=True, kw_only=True):
     size: int  # bytes
     state: str = "snapshotting"
     base_volume: VolumePart | None = None
+    public: bool = False
     tags: list[str] = []
     error_reason: str | None = None
 

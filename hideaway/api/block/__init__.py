@@ -4,6 +4,7 @@ from hideaway.api.block import snapshots, volumes
 from hideaway.api.pipeline import Product
 
 ROUTES = [*volumes.ROUTES, *snapshots.ROUTES]
-PRODUCTS = tuple(
-    Product(prefix=f"/block/{version}", area="BlockStorage", routes=ROUTES) for version in ("v1", "v1alpha1")
+PRODUCTS = (
+    Product(prefix="/block/v1", area="BlockStorage", routes=ROUTES),
+    Product(prefix="/block/v1alpha1", area="BlockStorage", routes=[*ROUTES, *snapshots.ROUTES_ALPHA]),
 )

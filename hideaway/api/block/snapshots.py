@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
+from hideaway.api.block.volumes import LARGEST, SMALLEST
 from hideaway.api.call import Call
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
-from hideaway.api.shapes import Body, Listing, Name, Tags, given
-from hideaway.base.errors import NotFound, PermissionDenied, PreconditionFailed
-from hideaway.cloud.backups import snapshot_block, volume_type
+from hideaway.api.shapes import Body, Listing, Name, ObjectName, Tags, UInt64, given
+from hideaway.base.errors import NotFound, PermissionDenied, PreconditionFailed, invalid
+from hideaway.cloud.backups import export, import_block, snapshot_block, volume_type
 from hideaway.cloud.images import root_snapshots
 from hideaway.cloud.volumes import BlockSnapshot, BlockVolume
 
@@ -28,6 +29,20 @@ class UpdateSnapshot(Body, frozen=True, kw_only=True):
     name: Name | None = None
     tags: Tags | None = None
     public: bool | None = None
+
+
+class ImportSnapshot(Body, frozen=True, kw_only=True):
+    bucket: ObjectName
+    key: ObjectName
+    name: Name | None = None
+    project_id: str | None = None
+    tags: Tags | None = None
+    size: UInt64 | None = None
+
+
+class ExportSnapshot(Body, frozen=True, kw_only=True):
+    bucket: ObjectName
+    key: ObjectName
 
 
 class ListSnapshots(Listing, frozen=True, kw_only=True):
@@ -108,6 +123,23 @@ def update(call: Call, body: UpdateSnapshot) -> dict[str, Any]:
     return view(call, snapshot)
 
 
+def import_(call: Call, body: ImportSnapshot) -> dict[str, Any]:
+    """A snapshot that is said to come from object storage: nothing is read of it.
+
+    Assumed: a size that is left out is the smallest.
+    """
+    common = call.common(body.project_id, BlockSnapshot.resource)
+    size = body.size or SMALLEST
+    if not SMALLEST <= size <= LARGEST:
+        raise invalid("size", f"a snapshot has {SMALLEST} to {LARGEST} bytes")
+    name = body.name or f"snp-{call.change.ids.word()}"
+    return view(call, import_block(call.change, common, zone=call.place, name=name, size=size, tags=body.tags or []))
+
+
+def export_(call: Call, body: ExportSnapshot) -> dict[str, Any]:
+    return view(call, export(call.change, _own(call)))
+
+
 def delete(call: Call) -> None:
     snapshot = _own(call)
     if snapshot.references:
@@ -122,4 +154,10 @@ ROUTES = [
     Route(method="GET", path=BASE + "/{snapshot_id}", handler=get),
     Route(method="PATCH", path=BASE + "/{snapshot_id}", handler=update, body=UpdateSnapshot),
     Route(method="DELETE", path=BASE + "/{snapshot_id}", handler=delete, status=204),
+    Route(method="POST", path=BASE + "/import-from-object-storage", handler=import_, body=ImportSnapshot),
+    Route(method="POST", path=BASE + "/{snapshot_id}/export-to-object-storage", handler=export_, body=ExportSnapshot),
 ]
+ROUTES_ALPHA = [
+    Route(method="POST", path=BASE + "/import-from-s3", handler=import_, body=ImportSnapshot),
+]
+"""What only v1alpha1 has: the import's older name."""

@@ -141,5 +141,6 @@ ROUTES = [
     Route(method="GET", path=BASE, handler=list_, query=ListImages),
     Route(method="GET", path=ONE, handler=get),
     Route(method="PATCH", path=ONE, handler=update, body=UpdateImage),
+    Route(method="PUT", path=ONE, handler=update, body=UpdateImage),
     Route(method="DELETE", path=ONE, handler=delete, status=204),
 ]

@@ -13,7 +13,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags
 from hideaway.base.errors import NotFound, PreconditionFailed, invalid
 from hideaway.base.ids import is_uuid
-from hideaway.cloud.instances import attach_public_ip, make_public_ip, release_ip, take_public_ip
+from hideaway.cloud.instances import attach_public_ip, leave_to_ipam, make_public_ip, release_ip, take_public_ip
 from hideaway.cloud.servers import Server, ServerIp
 
 Type = Literal["routed_ipv4", "routed_ipv6", "unknown_iptype"]
@@ -123,10 +123,19 @@ def update(call: Call, body: UpdateIp) -> dict[str, Any]:
 
 def delete(call: Call) -> None:
     """An address that a server has is taken from it (the vendor's clients delete attached addresses)."""
-    ip = find_ip(call, call.params["ip"])
+    release_ip(call.change, flexible(find_ip(call, call.params["ip"])))
+
+
+def release_to_ipam(call: Call) -> None:
+    """Give up the address and keep its reservation: IPAM has it until it is attached again, or deleted there."""
+    leave_to_ipam(call.change, flexible(find_ip(call, call.params["ip"])))
+
+
+def flexible(ip: ServerIp) -> ServerIp:
+    """The address itself. Raises PreconditionFailed for one that is its server's alone."""
     if ip.dynamic:
         raise PreconditionFailed("resource_not_usable", "a dynamic address goes with its server", ip.resource, ip.id)
-    release_ip(call.change, ip)
+    return ip
 
 
 BASE = "/zones/{zone}/ips"
@@ -136,4 +145,5 @@ ROUTES = [
     Route(method="GET", path=BASE + "/{ip}", handler=get),
     Route(method="PATCH", path=BASE + "/{ip}", handler=update, body=UpdateIp, records=False),
     Route(method="DELETE", path=BASE + "/{ip}", handler=delete, status=204, records=False),
+    Route(method="POST", path=BASE + "/{ip}/release-to-ipam", handler=release_to_ipam, status=204, records=False),
 ]

@@ -8,9 +8,9 @@ from hideaway.api.call import Call
 from hideaway.api.instance.shared import Page, here, listed, owners, times
 from hideaway.api.instance.views import task_view, volume_view
 from hideaway.api.pipeline import Route
-from hideaway.api.shapes import Body, Name, Tags, UInt64, given
+from hideaway.api.shapes import Body, Name, ObjectName, Tags, Text, UInt64, given
 from hideaway.base.errors import PreconditionFailed, invalid
-from hideaway.cloud.backups import snapshot_local
+from hideaway.cloud.backups import export, import_local, snapshot_local
 from hideaway.cloud.volumes import Image, Snapshot, Volume
 
 SMALLEST = 1_000_000_000  # bytes: products/volumes
@@ -103,6 +103,14 @@ class CreateSnapshot(Body, frozen=True, kw_only=True):
     organization: str | None = None
     project: str | None = None
     volume_type: str | None = None
+    bucket: Text | None = None
+    key: Text | None = None
+    size: UInt64 | None = None
+
+
+class ExportSnapshot(Body, frozen=True, kw_only=True):
+    bucket: ObjectName
+    key: ObjectName
 
 
 class UpdateSnapshot(Body, frozen=True, kw_only=True):
@@ -134,9 +142,11 @@ def snapshot_view(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def create_snapshot(call: Call, body: CreateSnapshot) -> dict[str, Any]:
-    """Of a local volume. Imports from object storage are refused: there is none here."""
+    """Of a local volume, or of an object that is said to be in object storage."""
+    if body.bucket or body.key:
+        return _import(call, body)
     if not body.volume_id:
-        raise invalid("volume_id", "volume_id is required: there is no object storage to import from", "required")
+        raise invalid("volume_id", "one of volume_id and bucket is required", "required")
     volume = here(call, Volume, body.volume_id, "volume_id", body.project or body.organization)
     _, project = call.project(volume.project_id, Snapshot.resource, "project")
     if volume.volume_type == "scratch":
@@ -145,6 +155,30 @@ def create_snapshot(call: Call, body: CreateSnapshot) -> dict[str, Any]:
     snapshot = snapshot_local(call.change, volume, name, project_id=project, tags=body.tags or [])
     task = task_view(call, "volume_snapshot", "/snapshots", f"snapshots/{snapshot.id}")
     return {"snapshot": snapshot_view(snapshot), "task": task}
+
+
+def _import(call: Call, body: CreateSnapshot) -> dict[str, Any]:
+    """Nothing is read of the object. A size that is left out is assumed to be the smallest."""
+    common = call.common(body.project or body.organization, Snapshot.resource, "project")
+    if not (body.bucket and body.key) or body.volume_id:
+        raise invalid("key", "an import has a bucket and a key, and no volume_id", "required")
+    if body.volume_type not in (None, "l_ssd", "unknown_volume_type"):
+        raise invalid("volume_type", f"{body.volume_type!r} is not l_ssd: block snapshots are imported by block/v1")
+    size = body.size or SMALLEST
+    if size % 512 or not SMALLEST <= size <= LARGEST["l_ssd"]:
+        raise invalid("size", f"an l_ssd snapshot has {SMALLEST} to {LARGEST['l_ssd']} bytes, a multiple of 512")
+    name = body.name or f"snp-{call.change.ids.word()}"
+    snapshot = import_local(
+        call.change, common, zone=call.place, name=name, type_="l_ssd", size=size, tags=body.tags or []
+    )
+    task = task_view(call, "snapshot_import", "/snapshots", f"snapshots/{snapshot.id}")
+    return {"snapshot": snapshot_view(snapshot), "task": task}
+
+
+def export_snapshot(call: Call, body: ExportSnapshot) -> dict[str, Any]:
+    snapshot = export(call.change, call.own(Snapshot, param="snapshot_id"))
+    path = f"/snapshots/{snapshot.id}"
+    return {"task": task_view(call, "snapshot_export", path + "/export", path)}
 
 
 def get_snapshot(call: Call) -> dict[str, Any]:
@@ -183,4 +217,5 @@ ROUTES = [
     Route(method="PATCH", path=SNAPSHOT, handler=update_snapshot, body=UpdateSnapshot),
     Route(method="PUT", path=SNAPSHOT, handler=update_snapshot, body=UpdateSnapshot),
     Route(method="DELETE", path=SNAPSHOT, handler=delete_snapshot, status=204),
+    Route(method="POST", path=SNAPSHOT + "/export", handler=export_snapshot, body=ExportSnapshot, status=202),
 ]

@@ -14,7 +14,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Tags, given
 from hideaway.base.errors import NotFound, PreconditionFailed, invalid
 from hideaway.base.ids import is_uuid
-from hideaway.cloud.addressing import attach, book
+from hideaway.cloud.addressing import attach, book, give_back_public
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork, Reverse
 
 Text = Annotated[str, msgspec.Meta(max_length=255)]
@@ -223,11 +223,13 @@ def _reverse(ip: Ip, reverse: ReverseBody, where: str) -> Reverse:
 
 
 def release(call: Call, ip: Ip) -> None:
-    """Give a booked address back. Refused while anything has it, so for public ones: instance/v1 releases those."""
+    """Give a booked address back. Refused while anything has it. A public one can be taken anew."""
     if ip.attachment is not None:
         raise PreconditionFailed(
             "resource_still_in_use", f"the IP is attached to a resource: {ip.attachment.type}", ip.resource, ip.id
         )
+    if ip.zone_of:
+        give_back_public(call.change, str(ipaddress.ip_network(ip.address)[1]) if ip.is_ipv6 else ip.host)
     call.change.ledger.remove(ip)
 
 
