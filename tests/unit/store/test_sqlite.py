@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -195,3 +196,26 @@ def test_what_is_listed_is_the_callers_own(store: Store) -> None:
     with store.transaction() as ledger:
         ledger.find(Vpc, organization="o", locality="fr-par").clear()
     assert listed(store) == [("a", "v")]
+
+
+def test_a_log_that_was_cut_anywhere_holds_whole_transactions_only(file: Path, tmp_path: Path) -> None:
+    """What a loss of power may leave: a write-ahead log that ends anywhere, or in garbage."""
+    store, moments = Store(file), random.Random(1)
+    for number in range(40):
+        with store.transaction() as ledger:
+            for part in range(3):
+                ledger.put(vpc(f"{number}-{part}"))
+    database, log = file.read_bytes(), file.with_name(file.name + "-wal").read_bytes()
+    store.close()
+    found = []
+    for _ in range(30):
+        cut = log[: moments.randrange(len(log))] + moments.randbytes(moments.choice([0, 5000]))
+        copy = tmp_path / f"copy-{len(found)}"
+        copy.write_bytes(database)
+        copy.with_name(copy.name + "-wal").write_bytes(cut)
+        reopened = Store(copy)
+        kept = sorted(v.id for v in reopened.snapshot()[1].find(Vpc))
+        assert kept == sorted(f"{n}-{p}" for n in range(reopened.revision) for p in range(3))
+        found.append(reopened.revision)
+        reopened.close()
+    assert min(found) < 20 < max(found)
