@@ -11,7 +11,7 @@ from scaleway.k8s.v1 import CreateClusterRequestPoolConfig
 from scaleway.lb.v1 import AclAction, AclActionRedirect, HealthCheck, HealthCheckTcpConfig, RouteMatch
 from scaleway.rdb.v1 import EndpointSpec, EndpointSpecPrivateNetwork, EndpointSpecPrivateNetworkIpamConfig
 
-from tests.clients.sdk import Sdk, made
+from tests.clients.sdk import Sdk, ended, made
 
 PASSWORD = "thiZ_is_v&ry_s3cret"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJRnqVbHBPGZbqnG6bVBFbMpPAZjDjbV0cFS0DXpVuQg me@example.com"
@@ -53,9 +53,12 @@ def _network(sdk: Sdk, network: Any) -> dict[str, Any]:
 
 def _gateway(sdk: Sdk, network: Any) -> dict[str, Any]:
     gateway = sdk.vpcgw.create_gateway(type_="VPC-GW-S", enable_smtp=False, enable_bastion=True, name="g")
+    ended(sdk.vpcgw.get_gateway, "running", gateway_id=gateway.id)
     attached = sdk.vpcgw.create_gateway_network(
         gateway_id=gateway.id, private_network_id=network.id, enable_masquerade=True, push_default_route=True
     )
+    ended(sdk.vpcgw.get_gateway_network, gateway_network_id=attached.id)
+    ended(sdk.vpcgw.get_gateway, "running", gateway_id=gateway.id)
     rule = sdk.vpcgw.create_pat_rule(
         gateway_id=gateway.id, public_port=2222, private_ip="172.16.0.9", private_port=22, protocol="tcp"
     )
@@ -80,12 +83,15 @@ def _cluster(sdk: Sdk, network: Any) -> dict[str, Any]:
         type_="kapsule", description="", version=version, cni="cilium", name="c", private_network_id=network.id,
         pools=[pool],
     )  # fmt: skip
+    ended(sdk.k8s.get_cluster, cluster_id=cluster.id)
     pools = sdk.k8s.list_pools(cluster_id=cluster.id).pools
     nodes = sdk.k8s.list_nodes(cluster_id=cluster.id).nodes
     sdk.k8s.create_pool(
         cluster_id=cluster.id, node_type="DEV1-M", autoscaling=True, size=1, min_size=1, max_size=2, autohealing=True,
         public_ip_disabled=True, name="isolated",
     )  # fmt: skip
+    for pool in sdk.k8s.list_pools(cluster_id=cluster.id).pools:
+        ended(sdk.k8s.get_pool, pool_id=pool.id)
     return {"cluster_id": cluster.id, "pool_id": pools[0].id, "node_id": nodes[0].id, "version_name": version}
 
 
@@ -132,14 +138,21 @@ def _database(sdk: Sdk, network: Any) -> dict[str, Any]:
         disable_backup=False, volume_size=0, backup_same_region=False, name="d",
     )  # fmt: skip
     id_ = database.id
-    sdk.rdb.wait_for_instance(instance_id=id_)
+    ended(sdk.rdb.get_instance, instance_id=id_)
     endpoint = sdk.rdb.create_endpoint(instance_id=id_, endpoint_spec=made(EndpointSpec, private_network=private))
+    ended(sdk.rdb.get_instance, instance_id=id_)
     sdk.rdb.create_database(instance_id=id_, name="app")
     sdk.rdb.create_user(instance_id=id_, name="bob", is_admin=False, password=PASSWORD)
     sdk.rdb.set_privilege(instance_id=id_, database_name="app", user_name="bob", permission="readonly")
+    ended(sdk.rdb.get_instance, instance_id=id_)
     backup = sdk.rdb.create_database_backup(instance_id=id_, database_name="app", name="b")
+    ended(sdk.rdb.get_database_backup, database_backup_id=backup.id)
+    ended(sdk.rdb.get_instance, instance_id=id_)
     snapshot = sdk.rdb.create_snapshot(instance_id=id_, name="s")
+    ended(sdk.rdb.get_snapshot, snapshot_id=snapshot.id)
+    ended(sdk.rdb.get_instance, instance_id=id_)
     replica = sdk.rdb.create_read_replica(instance_id=id_)
+    ended(sdk.rdb.get_read_replica, read_replica_id=replica.id)
     return {
         "instance_id": id_, "endpoint_id": endpoint.id, "database_backup_id": backup.id,
         "rdb.snapshot_id": snapshot.id, "read_replica_id": replica.id, "include_disabled_types": True,
@@ -148,6 +161,7 @@ def _database(sdk: Sdk, network: Any) -> dict[str, Any]:
 
 def _balancer(sdk: Sdk) -> dict[str, Any]:
     balancer = sdk.lb.create_lb(description="", type_="LB-S", name="l", assign_flexible_ip=True)
+    ended(sdk.lb.get_lb, lb_id=balancer.id)
     check = made(
         HealthCheck, port=80, check_max_retries=3, check_send_proxy=False, transient_check_delay="0.5s",
         check_delay="60s", check_timeout="30s", tcp_config=HealthCheckTcpConfig(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -76,6 +77,14 @@ class Sdk:
 
     def products(self) -> dict[str, Checked]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Checked)}
+
+
+def ended(get: Any, wanted: str = "ready", **ids: str) -> None:
+    """Wait until what a getter gets has a status. The SDK's own helpers sleep for a second first."""
+    deadline = time.monotonic() + 30
+    while (status := get(**ids).status) != wanted:
+        assert time.monotonic() < deadline, f"still {status}, not {wanted}: {ids}"
+        time.sleep(0.02)
 
 
 def complete(callable_: Any, arguments: dict[str, Any]) -> dict[str, Any]:

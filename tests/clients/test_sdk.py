@@ -33,10 +33,15 @@ NEEDS_MORE = {
 MISSING = "11111111-2222-4333-8444-555555555555"
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sdk, dict[str, Any]]]:
-    """A cloud with one of everything, that tests here only read or leave as it was."""
-    with cloud(tmp_path_factory.mktemp("full"), "--data-plane", "none") as running:
+@pytest.fixture(scope="module", params=["none", pytest.param("linux", marks=pytest.mark.packets)])
+def full(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Sdk, dict[str, Any]]]:
+    """A cloud, without and with a data plane, with one of everything, that tests here leave as it was."""
+    if request.param == "linux":
+        request.getfixturevalue("packets")
+    flags = ("--data-plane", request.param, "--heartbeat-interval", "0.5", "--heartbeat-grace", "3", "--linger", "0")
+    with cloud(tmp_path_factory.mktemp("full"), *flags) as running:
         sdk = Sdk(running)
         yield sdk, populate(sdk)
 
