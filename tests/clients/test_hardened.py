@@ -200,7 +200,7 @@ def test_no_text_field_of_any_route_takes_what_is_no_text(unchanged: Cloud) -> N
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"name": "x"}'.decode().encode("utf-16"), b'\xef\xbb\xbf{"name": "x"}', gzip.compress(b'{"name": "x"}'),
+    [b'{"name": "x"}'.decode().encode("utf-16"), b'\xef\xbb\xbf{"name": "x"}', gzip.compress(b'{"name": "x"}', mtime=0),
      b"name=x", b"<name>x</name>", b'{"name": "x"}{"name": "y"}', b'{"name": "x",}', b"{'name': 'x'}", b'"x"', b"[]",
      b"true", b"\x00", b"{", b'{"name"', b'{"name": "x"'],
     ids=lambda body: repr(body[:8]),
