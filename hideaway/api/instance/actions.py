@@ -88,26 +88,33 @@ def compatible(call: Call) -> dict[str, Any]:
 
 
 def attach_volume(call: Call, body: OneVolume) -> dict[str, Any]:
-    """Attach a volume in the lowest free slot from 1 on (0 when it is to be booted from and is free)."""
     server = call.own(Server, param="server_id")
-    volume = free_volume(call, body.volume_id, "volume_id", server.project_id)
+    return wrapped(call, add_volume(call, server, body.volume_id, boot=bool(body.boot)))
+
+
+def add_volume(call: Call, server: Server, volume_id: str, *, boot: bool) -> Server:
+    """Attach a volume in the lowest free slot from 1 on (0 when it is to be booted from and is free)."""
+    volume = free_volume(call, volume_id, "volume_id", server.project_id)
     if len(server.volumes) >= 16:
         raise PreconditionFailed("too_many_volumes", "a server has 16 volumes at most", server.resource, server.id)
-    first = 0 if body.boot or not server.volumes else 1
+    first = 0 if boot or not server.volumes else 1
     slot = next(str(n) for n in range(first, 17) if str(n) not in server.volumes)
     server = instances.attach_volume(call.change, server, volume, slot)
-    if body.boot:
+    if boot:
         server = server.changed(call.change.now, boot_slots=[slot])
         call.change.ledger.put(server)
-    return wrapped(call, server)
+    return server
 
 
 def detach_volume(call: Call, body: OneVolume) -> dict[str, Any]:
-    server = call.own(Server, param="server_id")
-    wanted = body.volume_id.lower()
-    if wanted not in server.volumes.values():
-        raise NotFound(Volume.resource, body.volume_id)
-    return wrapped(call, instances.detach_volume(call.change, server, wanted))
+    return wrapped(call, drop_volume(call, call.own(Server, param="server_id"), body.volume_id))
+
+
+def drop_volume(call: Call, server: Server, volume_id: str) -> Server:
+    """Detach a volume. Raises NotFound for one that the server does not have."""
+    if volume_id.lower() not in server.volumes.values():
+        raise NotFound(Volume.resource, volume_id)
+    return instances.detach_volume(call.change, server, volume_id.lower())
 
 
 ONE = "/zones/{zone}/servers/{server_id}"

@@ -93,20 +93,20 @@ def create(call: Call, body: CreateGroup) -> dict[str, Any]:
         outbound_default_policy=_policy(body.outbound_default_policy),
         enable_default_security=body.enable_default_security is not False,
     )
-    call.change.ledger.put(_sound(group))
+    call.change.ledger.put(sound(group))
     if body.project_default:
-        group = _make_default(call, group)
+        group = make_default(call, group)
     return wrapped(call, group)
 
 
-def _sound(group: SecurityGroup) -> SecurityGroup:
+def sound(group: SecurityGroup) -> SecurityGroup:
     """The group itself. Raises InvalidArguments: what drops inbound must know replies (refused by the vendor, too)."""
     if group.inbound_default_policy == "drop" and not group.stateful:
         raise invalid("stateful", "a security group that drops inbound traffic by default must be stateful")
     return group
 
 
-def _make_default(call: Call, group: SecurityGroup) -> SecurityGroup:
+def make_default(call: Call, group: SecurityGroup) -> SecurityGroup:
     """A project has one default group: the one that was it is it no more."""
     old = default_group(call.change, group.organization_id, group.project_id, group.zone)
     if old.id == group.id:
@@ -132,9 +132,9 @@ def update(call: Call, body: UpdateGroup) -> dict[str, Any]:
     fields = {name: value for name, value in fields.items() if value != "unknown_policy"}
     new = {name: value for name, value in fields.items() if getattr(group, name) != value}
     if body.project_default:
-        group = _make_default(call, group)
+        group = make_default(call, group)
     if new:
-        group = call.change.begin(_sound(msgspec.structs.replace(group, **new)), "syncing", "available")
+        group = call.change.begin(sound(msgspec.structs.replace(group, **new)), "syncing", "available")
     return wrapped(call, group)
 
 

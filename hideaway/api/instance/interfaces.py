@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hideaway.api.call import Call
-from hideaway.api.instance.nics import join
+from hideaway.api.instance.nics import free_addresses, join
 from hideaway.api.instance.shared import Tokens, here, tokened
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Tags
-from hideaway.base.errors import invalid
-from hideaway.cloud.interfaces import leave_network
+from hideaway.cloud.interfaces import leave_network, make_nic
+from hideaway.cloud.network import PrivateNetwork
 from hideaway.cloud.servers import PrivateNic, Server
 
 STATUSES = {"syncing": "attaching", "syncing_error": "error"}
@@ -52,13 +52,16 @@ def view(nic: PrivateNic) -> dict[str, Any]:
 
 
 def create(call: Call, body: CreateInterface) -> dict[str, Any]:
-    """With its server: an interface that no server has is not kept here."""
-    if not body.server_id:
-        raise invalid("server_id", "server_id is required: interfaces without a server are not kept", "required")
-    server = here(call, Server, body.server_id, "server_id", body.project_id or None)
-    call.project(server.project_id, PrivateNic.resource)
-    nic = join(call, server, body.private_network_id, body.ip_ids or [], body.tags or [], "ip_ids")
-    return view(nic)
+    """For a server, or for nobody yet."""
+    ip_ids, tags = body.ip_ids or [], body.tags or []
+    if body.server_id:
+        server = here(call, Server, body.server_id, "server_id", body.project_id or None)
+        call.project(server.project_id, PrivateNic.resource)
+        return view(join(call, server, body.private_network_id, ip_ids, tags, "ip_ids"))
+    network = call.refer(PrivateNetwork, body.private_network_id, "private_network_id", project_id=body.project_id)
+    call.project(network.project_id, PrivateNic.resource)
+    ips = free_addresses(call, network, ip_ids, "ip_ids")
+    return view(make_nic(call.change, network, call.place, ips=ips, tags=tags))
 
 
 def _own(call: Call) -> PrivateNic:

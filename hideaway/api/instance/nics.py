@@ -12,9 +12,8 @@ from hideaway.api.shapes import Body, Tags
 from hideaway.base.errors import Conflict, NotFound, PreconditionFailed, invalid
 from hideaway.cloud.interfaces import join_network, leave_network
 from hideaway.cloud.network import Ip, PrivateNetwork
+from hideaway.cloud.quotas import RESOURCE_NETWORKS
 from hideaway.cloud.servers import PrivateNic, Server
-
-MAX_NICS = 8  # of a server: capabilities.private_network of every server type
 
 
 class CreateNic(Body, frozen=True, kw_only=True):
@@ -35,13 +34,20 @@ class ListNics(Page, frozen=True, kw_only=True):
 def join(call: Call, server: Server, network_id: str, ip_ids: list[str], tags: list[str], argument: str) -> PrivateNic:
     """Put a server into a Private Network of its region, with these booked addresses. For both versions of the API."""
     network = call.refer(PrivateNetwork, network_id, "private_network_id", project_id=server.project_id)
+    check_room(call, server, network.id)
+    return join_network(call.change, server, network, ips=free_addresses(call, network, ip_ids, argument), tags=tags)
+
+
+def check_room(call: Call, server: Server, network_id: str) -> None:
+    """Raises Conflict for a server that is in the network already, QuotasExceeded for one with too many NICs."""
     present = call.change.ledger.find(PrivateNic, ref=server.id)
-    if any(nic.private_network_id == network.id for nic in present):
+    if any(nic.private_network_id == network_id for nic in present):
         raise Conflict(PrivateNic.resource, server.id, "the server is in this Private Network already")
-    if len(present) >= MAX_NICS:
-        raise PreconditionFailed(
-            "too_many_private_nics", f"a server has {MAX_NICS} private NICs at most", server.resource, server.id
-        )
+    RESOURCE_NETWORKS.leaves_room(len(present))
+
+
+def free_addresses(call: Call, network: PrivateNetwork, ip_ids: list[str], argument: str) -> list[Ip]:
+    """Booked addresses of a network that nothing has, one of each family at most."""
     ips = [call.refer(Ip, id_, argument) for id_ in dict.fromkeys(ip_ids)]
     for ip in ips:
         if ip.private_network_id != network.id:
@@ -52,7 +58,7 @@ def join(call: Call, server: Server, network_id: str, ip_ids: list[str], tags: l
             )
     if len({ip.is_ipv6 for ip in ips}) != len(ips):
         raise invalid(argument, "one IPv4 and one IPv6 address at most")
-    return join_network(call.change, server, network, ips=ips, tags=tags)
+    return ips
 
 
 def _nic(call: Call) -> PrivateNic:

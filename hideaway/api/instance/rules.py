@@ -53,11 +53,11 @@ def view(group: SecurityGroup, rule: SecurityRule) -> dict[str, Any]:
     }
 
 
-def _all(group: SecurityGroup) -> list[SecurityRule]:
+def all_rules(group: SecurityGroup) -> list[SecurityRule]:
     return [*(default_rules() if group.enable_default_security else []), *group.rules]
 
 
-def _rule(id_: str, body: RuleBody, where: str = "") -> SecurityRule:
+def rule_of(id_: str, body: RuleBody, where: str = "") -> SecurityRule:
     """A rule out of a request. Raises InvalidArguments with all that is wrong with it."""
     faults = [
         Fault(where + name, "required", f"{name} is required")
@@ -98,7 +98,7 @@ def _network(text: str) -> str | None:
     return text.split("/")[0] if network.num_addresses == 1 else text
 
 
-def _keep(call: Call, group: SecurityGroup, rules: list[SecurityRule]) -> SecurityGroup:
+def keep(call: Call, group: SecurityGroup, rules: list[SecurityRule]) -> SecurityGroup:
     """Number the rules from 1 on in their order, and bring them into force."""
     if len(rules) > MAX_RULES:
         raise invalid("rules", f"a security group has {MAX_RULES} rules at most")
@@ -108,7 +108,7 @@ def _keep(call: Call, group: SecurityGroup, rules: list[SecurityRule]) -> Securi
     return call.change.begin(msgspec.structs.replace(group, rules=placed), "syncing", "available")
 
 
-def _insert(rules: list[SecurityRule], rule: SecurityRule) -> list[SecurityRule]:
+def insert(rules: list[SecurityRule], rule: SecurityRule) -> list[SecurityRule]:
     """The rules with one more, at its position; without one, at the end."""
     at = rule.position - 1 if rule.position else len(rules)
     return [*rules[:at], rule, *rules[at:]]
@@ -123,7 +123,7 @@ def _editable(call: Call, group: SecurityGroup) -> SecurityRule:
     for rule in group.rules:
         if rule.id == wanted:
             return rule
-    if any(rule.id == wanted for rule in _all(group)):
+    if any(rule.id == wanted for rule in all_rules(group)):
         raise PreconditionFailed(
             "resource_not_usable", "a rule of enable_default_security cannot be edited", "instance_rule", wanted
         )
@@ -132,7 +132,7 @@ def _editable(call: Call, group: SecurityGroup) -> SecurityRule:
 
 def list_(call: Call, query: Page) -> dict[str, Any]:
     group = _group(call)
-    shown = [view(group, rule) for rule in _all(group)]
+    shown = [view(group, rule) for rule in all_rules(group)]
     return {"rules": pages(call, shown, query, f"/security_groups/{group.id}/rules")}
 
 
@@ -148,34 +148,34 @@ def set_all(call: Call, body: SetRules) -> dict[str, Any]:
             continue
         id_ = one.id if one.id in standing else call.change.ids.uuid()
         try:
-            wanted.append(_rule(str(id_), one, f"rules.{n}."))
+            wanted.append(rule_of(str(id_), one, f"rules.{n}."))
         except InvalidArguments as error:
             faults.extend(error.faults)
     if faults:
         raise InvalidArguments(*faults)
     if len({rule.id for rule in wanted}) != len(wanted):
         raise invalid("rules", "two rules have the same id")
-    kept = _keep(call, group, sorted(wanted, key=lambda rule: rule.position))
-    return {"rules": [view(kept, rule) for rule in _all(kept)]}
+    kept = keep(call, group, sorted(wanted, key=lambda rule: rule.position))
+    return {"rules": [view(kept, rule) for rule in all_rules(kept)]}
 
 
 def create(call: Call, body: RuleBody) -> dict[str, Any]:
     group = _group(call)
-    rule = _rule(call.change.ids.uuid(), body)
-    kept = _keep(call, group, _insert(group.rules, rule))
+    rule = rule_of(call.change.ids.uuid(), body)
+    kept = keep(call, group, insert(group.rules, rule))
     return _one(kept, rule.id)
 
 
 def get(call: Call) -> dict[str, Any]:
     group = _group(call)
     wanted = call.params["security_group_rule_id"].lower()
-    if not any(rule.id == wanted for rule in _all(group)):
+    if not any(rule.id == wanted for rule in all_rules(group)):
         raise NotFound("instance_security_group_rule", wanted)
     return _one(group, wanted)
 
 
 def _one(group: SecurityGroup, id_: str) -> dict[str, Any]:
-    return {"rule": next(view(group, rule) for rule in _all(group) if rule.id == id_)}
+    return {"rule": next(view(group, rule) for rule in all_rules(group) if rule.id == id_)}
 
 
 def update(call: Call, body: RuleBody) -> dict[str, Any]:
@@ -191,9 +191,9 @@ def update(call: Call, body: RuleBody) -> dict[str, Any]:
         dest_port_to=old.dest_port_to if body.dest_port_to is None else body.dest_port_to,
         position=body.position or old.position,
     )
-    rule = _rule(old.id, merged)
+    rule = rule_of(old.id, merged)
     others = [r for r in group.rules if r.id != old.id]
-    return _one(_keep(call, group, _insert(others, rule)), old.id)
+    return _one(keep(call, group, insert(others, rule)), old.id)
 
 
 def _said(value: str | None) -> str | None:
@@ -203,7 +203,7 @@ def _said(value: str | None) -> str | None:
 def delete(call: Call) -> None:
     group = _group(call)
     gone = _editable(call, group)
-    _keep(call, group, [rule for rule in group.rules if rule.id != gone.id])
+    keep(call, group, [rule for rule in group.rules if rule.id != gone.id])
 
 
 def defaults(call: Call) -> dict[str, Any]:

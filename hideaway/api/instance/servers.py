@@ -26,6 +26,7 @@ from hideaway.cloud.server_types import ServerType, server_type
 from hideaway.cloud.servers import PlacementGroup, PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.cloud.volumes import Image
 
+PASSWORD_KEY = "admin_password_encryption_ssh_key_id"
 BootType = Literal["local", "rescue", "bootscript"]
 
 
@@ -79,7 +80,7 @@ def wrapped(call: Call, server: Server) -> dict[str, Any]:
 
 def create(call: Call, body: CreateServer) -> dict[str, Any]:
     organization, project = call.project(body.project or body.organization, Server.resource, "project")
-    kind = _kind(body.commercial_type)
+    kind = kind_of(body.commercial_type, "commercial_type")
     image = _image(call, body, kind, project) if body.image else None
     storage = plan(call, body.volumes or {}, kind, image, project)
     group = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
@@ -96,7 +97,7 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
         image_id=image.id if image else None,
         tags=body.tags or [],
         security_group_id=here(call, SecurityGroup, group, "security_group", project).id if group else "",
-        placement_group_id=_placement(call, body.placement_group, project),
+        placement_group_id=placement_id(call, body.placement_group, "placement_group", project),
         root_volume=None,
         volumes=storage.standing,
         boot_slots=[slot for slot, one in (body.volumes or {}).items() if one.boot],
@@ -104,7 +105,7 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
         enable_ipv6=bool(body.enable_ipv6),
         boot_type=body.boot_type or "local",
         protected=bool(body.protected),
-        password_key_id=_password_key(call, body.admin_password_encryption_ssh_key_id, project),
+        password_key_id=password_key(call, body.admin_password_encryption_ssh_key_id, PASSWORD_KEY, project),
     )
     for slot, new in sorted(storage.new.items()):
         volume = instances.make_volume(call.change, server, new, slot)
@@ -114,16 +115,16 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
     return wrapped(call, server)
 
 
-def _password_key(call: Call, id_: str | None, project_id: str) -> str | None:
+def password_key(call: Call, id_: str | None, argument: str, project_id: str) -> str | None:
     """The SSH key, of the server's project, that a Windows server's password is encrypted for."""
-    return call.refer(SshKey, id_, "admin_password_encryption_ssh_key_id", project_id=project_id).id if id_ else None
+    return call.refer(SshKey, id_, argument, project_id=project_id).id if id_ else None
 
 
-def _kind(name: str) -> ServerType:
+def kind_of(name: str, argument: str) -> ServerType:
     """A type of the catalogue. Any zone takes any of them: what a zone lists changes from month to month."""
     kind = server_type(name)
     if kind is None:
-        raise invalid("commercial_type", f"{name!r} is no server type")
+        raise invalid(argument, f"{name!r} is no server type")
     return kind
 
 
@@ -140,8 +141,8 @@ def _image(call: Call, body: CreateServer, kind: ServerType, project_id: str) ->
     return image
 
 
-def _placement(call: Call, id_: str | None, project_id: str) -> str | None:
-    return here(call, PlacementGroup, id_, "placement_group", project_id).id if id_ else None
+def placement_id(call: Call, id_: str | None, argument: str, project_id: str) -> str | None:
+    return here(call, PlacementGroup, id_, argument, project_id).id if id_ else None
 
 
 def _free_ip(call: Call, wanted: str, project_id: str) -> ServerIp:
@@ -252,13 +253,15 @@ def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, 
         wanted = body.security_group.id if isinstance(body.security_group, Reference) else body.security_group
         fields["security_group_id"] = here(call, SecurityGroup, wanted, "security_group", server.project_id).id
     if not isinstance(body.placement_group, UnsetType):
-        fields["placement_group_id"] = _placement(call, body.placement_group, server.project_id)
+        fields["placement_group_id"] = placement_id(call, body.placement_group, "placement_group", server.project_id)
     if not isinstance(body.admin_password_encryption_ssh_key_id, UnsetType):
-        fields["password_key_id"] = _password_key(call, body.admin_password_encryption_ssh_key_id, server.project_id)
+        fields["password_key_id"] = password_key(
+            call, body.admin_password_encryption_ssh_key_id, PASSWORD_KEY, server.project_id
+        )
     if body.commercial_type is not None and body.commercial_type != server.commercial_type:
         if server.state != "stopped":
             raise PlainError(400, "server should be stopped to change its commercial type", "invalid_request_error")
-        fields["commercial_type"] = _kind(body.commercial_type).name
+        fields["commercial_type"] = kind_of(body.commercial_type, "commercial_type").name
     return fields
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,7 @@ from hideaway.base.ids import is_uuid
 from hideaway.cloud.documents import Document
 
 D = TypeVar("D", bound=Document)
+T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -94,14 +95,24 @@ def tokened(
     view: Callable[[D], Any],
     special: dict[str, Test] | None = None,
 ) -> dict[str, Any]:
-    """A list's whole answer in v2alpha1. A token is the number of items that came before; the last page has none."""
-    chosen = order(select(documents, query, {"page_token": lambda d, token: True, **(special or {})}), query.order_by)
+    """A list's whole answer in v2alpha1: the newest first unless asked for otherwise (its SDKs' first order)."""
+    tests = {"page_token": lambda d, token: True, **(special or {})}
+    return by_token(key, order(select(documents, query, tests), query.order_by, "created_at_desc"), query, view)
+
+
+def by_token(key: str, items: Sequence[T], query: Tokens, view: Callable[[T], Any]) -> dict[str, Any]:
+    """The page of items asked for. A token is the number of items that came before; the last page has none."""
     token = query.page_token or "0"
     if not (token.isascii() and token.isdigit() and len(token) < 10):
         raise invalid("page_token", f"{token[:40]!r} is no token of this list")
     start, size = int(token), min(query.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-    answer = {key: [view(d) for d in chosen[start : start + size]], "total_count": len(chosen)}
-    return answer | ({"next_page_token": str(start + size)} if start + size < len(chosen) else {})
+    answer = {key: [view(one) for one in items[start : start + size]], "total_count": len(items)}
+    return answer | ({"next_page_token": str(start + size)} if start + size < len(items) else {})
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: v2alpha1 leaves out the others (recorded for templates and their volumes)."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def here(call: Call, type_: type[D], id_: str, argument: str, project_id: str | None = None) -> D:

@@ -65,14 +65,14 @@ def plan(
         if one.id:
             standing[slot] = free_volume(call, one.id, f"volumes.{slot}.id", project_id).id
         elif slot == "0" and image is not None and not one.base_snapshot:
-            new[slot] = _root(image, one)
+            new[slot] = root_of(image, one)
         else:
-            new[slot] = _empty(call, slot, one, project_id)
+            new[slot] = not_of_image(call, slot, one, project_id)
     if image is not None and "0" not in templates:
-        new["0"] = _root(image, VolumeTemplate())
+        new["0"] = root_of(image, VolumeTemplate())
     if isinstance(image, Image):
         new |= {s: _of_part(p, VolumeTemplate()) for s, p in image.extra_volumes.items() if s not in templates}
-    _check_local(call, kind, standing, new)
+    check_local(call, kind, standing, new)
     return Storage(standing=standing, new=new)
 
 
@@ -92,7 +92,7 @@ def free_volume(call: Call, id_: str, argument: str, project_id: str) -> Volume 
     return volume
 
 
-def _root(image: PublicImage | Image, wanted: VolumeTemplate) -> NewVolume:
+def root_of(image: PublicImage | Image, wanted: VolumeTemplate) -> NewVolume:
     root = image.root_volume
     if isinstance(image, PublicImage) and root is not None:
         type_ = wanted.volume_type if wanted.volume_type in TYPES else None
@@ -122,7 +122,7 @@ def _of_part(part: VolumePart, wanted: VolumeTemplate) -> NewVolume:
     )
 
 
-def _empty(call: Call, slot: str, wanted: VolumeTemplate, project_id: str) -> NewVolume:
+def not_of_image(call: Call, slot: str, wanted: VolumeTemplate, project_id: str) -> NewVolume:
     """A volume of a snapshot, or an empty one."""
     size, type_, snapshot_id = wanted.size or 0, wanted.volume_type or "l_ssd", None
     if wanted.base_snapshot:
@@ -156,7 +156,7 @@ def find_image(call: Call, id_: str, argument: str, project_id: str) -> PublicIm
     return image
 
 
-def _check_local(call: Call, kind: ServerType, standing: Mapping[str, str], new: Mapping[str, NewVolume]) -> None:
+def check_local(call: Call, kind: ServerType, standing: Mapping[str, str], new: Mapping[str, NewVolume]) -> None:
     """A type's local volumes have a size, together, that the type allows (volumes_constraint)."""
     sizes = [v.size for v in new.values() if v.volume_type == "l_ssd"]
     for id_ in standing.values():
