@@ -36,11 +36,12 @@ def _host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
 
 
 def _public(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
-    """The public port, with all of the server's public addresses, IPv4 first.
+    """The public port, with all of the server's public addresses: IPv4 first, of each family the default one.
 
     A server whose group is gone gets none: an unfiltered port is the one thing that must not come of it.
     """
     ips = [ip for ip in by_age(ledger.find(ServerIp, ref=server.id)) if single(ip.address)]
+    ips.sort(key=lambda ip: ip.id != server.default_ip_id)
     if not ips or (server.security_group_id and ledger.get(SecurityGroup, server.security_group_id) is None):
         return
     addresses = dict.fromkeys(a for ip in ips if (a := single(ip.address)))

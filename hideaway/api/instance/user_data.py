@@ -28,15 +28,21 @@ def get(call: Call) -> Raw | None:
 
 
 def set_(call: Call, content: bytes) -> None:
-    server, key = call.own(Server, param="server_id"), call.params["key"]
+    server = call.own(Server, param="server_id")
+    user_data = with_key(server.user_data, call.params["key"], content)
+    call.change.ledger.put(server.changed(call.change.now, user_data=user_data))
+
+
+def with_key(user_data: dict[str, str], key: str, content: bytes) -> dict[str, str]:
+    """User data with one more key, or another content of it. Raises InvalidArguments for too much of anything."""
     if len(content) > MAX_VALUE:
         raise invalid("content", f"user data of a key is {MAX_VALUE} bytes at most")
     if len(key) > 128:
         raise invalid("key", "a key has 128 characters at most")
-    user_data = {**server.user_data, key: base64.b64encode(content).decode()}
-    if len(user_data) > MAX_KEYS:
+    more = {**user_data, key: base64.b64encode(content).decode()}
+    if len(more) > MAX_KEYS:
         raise invalid("key", f"a server has {MAX_KEYS} keys of user data at most")
-    call.change.ledger.put(server.changed(call.change.now, user_data=user_data))
+    return more
 
 
 def delete(call: Call) -> None:

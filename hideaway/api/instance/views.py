@@ -27,8 +27,7 @@ ALLOWED: dict[str, list[str]] = {
 
 def server_view(call: Call, server: Server) -> dict[str, Any]:
     ledger = call.change.ledger
-    public = sorted(ledger.find(ServerIp, ref=server.id), key=lambda ip: ip.type)
-    addresses = [_public_ip(ip) for ip in public]
+    addresses = [_public_ip(ip) for ip in public_ips(call, server)]
     group = ledger.get(SecurityGroup, server.security_group_id)
     placement = ledger.get(PlacementGroup, server.placement_group_id) if server.placement_group_id else None
     kind = server_type(server.commercial_type)
@@ -71,6 +70,12 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         "admin_password_encryption_ssh_key_id": server.password_key_id,
         "admin_password_encrypted_value": None,
     }
+
+
+def public_ips(call: Call, server: Server) -> list[ServerIp]:
+    """A server's public addresses: IPv4 first, of each family the one that was chosen as default first."""
+    held = call.change.ledger.find(ServerIp, ref=server.id)
+    return sorted(held, key=lambda ip: (ip.type, ip.id != server.default_ip_id))
 
 
 def _location(server: Server) -> dict[str, Any] | None:

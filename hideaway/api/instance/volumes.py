@@ -40,6 +40,10 @@ class ListVolumes(Page, frozen=True, kw_only=True):
 
 
 def create(call: Call, body: CreateVolume) -> dict[str, Any]:
+    return {"volume": volume_view(call, make_volume(call, body))}
+
+
+def make_volume(call: Call, body: CreateVolume) -> Volume:
     common = call.common(body.project or body.organization, Volume.resource, "project")
     size, type_ = body.size, str(body.volume_type or "l_ssd")
     if body.base_snapshot:
@@ -57,7 +61,7 @@ def create(call: Call, body: CreateVolume) -> dict[str, Any]:
         tags=body.tags or [],
     )
     call.change.ledger.put(volume)
-    return {"volume": volume_view(call, volume)}
+    return volume
 
 
 def _check(type_: str, size: int | None) -> None:
@@ -78,13 +82,17 @@ def list_(call: Call, query: ListVolumes) -> dict[str, Any]:
 
 
 def update(call: Call, body: UpdateVolume) -> dict[str, Any]:
+    return {"volume": volume_view(call, change_volume(call, body))}
+
+
+def change_volume(call: Call, body: UpdateVolume) -> Volume:
     """Local volumes keep their size (the vendor resizes block volumes only)."""
     volume = call.own(Volume, param="volume_id")
     if body.size is not None and body.size != volume.size:
         raise invalid("size", f"a {volume.volume_type} volume cannot be resized")
     volume = volume.changed(call.change.now, **given(body))
     call.change.ledger.put(volume)
-    return {"volume": volume_view(call, volume)}
+    return volume
 
 
 def delete(call: Call) -> None:
@@ -147,17 +155,27 @@ def create_snapshot(call: Call, body: CreateSnapshot) -> dict[str, Any]:
         return _import(call, body)
     if not body.volume_id:
         raise invalid("volume_id", "one of volume_id and bucket is required", "required")
-    volume = here(call, Volume, body.volume_id, "volume_id", body.project or body.organization)
-    _, project = call.project(volume.project_id, Snapshot.resource, "project")
-    if volume.volume_type == "scratch":
-        raise invalid("volume_id", "a scratch volume has no snapshots")
-    name = body.name or f"snp-{call.change.ids.word()}"
-    snapshot = snapshot_local(call.change, volume, name, project_id=project, tags=body.tags or [])
+    snapshot = take_snapshot(call, body, "volume_id")
     task = task_view(call, "volume_snapshot", "/snapshots", f"snapshots/{snapshot.id}")
     return {"snapshot": snapshot_view(snapshot), "task": task}
 
 
+def take_snapshot(call: Call, body: CreateSnapshot, argument: str) -> Snapshot:
+    volume = here(call, Volume, body.volume_id or "", argument, body.project or body.organization)
+    _, project = call.project(volume.project_id, Snapshot.resource, "project")
+    if volume.volume_type == "scratch":
+        raise invalid(argument, "a scratch volume has no snapshots")
+    name = body.name or f"snp-{call.change.ids.word()}"
+    return snapshot_local(call.change, volume, name, project_id=project, tags=body.tags or [])
+
+
 def _import(call: Call, body: CreateSnapshot) -> dict[str, Any]:
+    snapshot = import_snapshot(call, body)
+    task = task_view(call, "snapshot_import", "/snapshots", f"snapshots/{snapshot.id}")
+    return {"snapshot": snapshot_view(snapshot), "task": task}
+
+
+def import_snapshot(call: Call, body: CreateSnapshot) -> Snapshot:
     """Nothing is read of the object. A size that is left out is assumed to be the smallest."""
     common = call.common(body.project or body.organization, Snapshot.resource, "project")
     if not (body.bucket and body.key) or body.volume_id:
@@ -168,11 +186,7 @@ def _import(call: Call, body: CreateSnapshot) -> dict[str, Any]:
     if size % 512 or not SMALLEST <= size <= LARGEST["l_ssd"]:
         raise invalid("size", f"an l_ssd snapshot has {SMALLEST} to {LARGEST['l_ssd']} bytes, a multiple of 512")
     name = body.name or f"snp-{call.change.ids.word()}"
-    snapshot = import_local(
-        call.change, common, zone=call.place, name=name, type_="l_ssd", size=size, tags=body.tags or []
-    )
-    task = task_view(call, "snapshot_import", "/snapshots", f"snapshots/{snapshot.id}")
-    return {"snapshot": snapshot_view(snapshot), "task": task}
+    return import_local(call.change, common, zone=call.place, name=name, type_="l_ssd", size=size, tags=body.tags or [])
 
 
 def export_snapshot(call: Call, body: ExportSnapshot) -> dict[str, Any]:
