@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hideaway.base.ids import is_uuid
-from hideaway.cloud.addressing import MAX_RESOURCES, PublicAddress, StaticAddress
+from hideaway.cloud.addressing import PublicAddress, StaticAddress
 from hideaway.cloud.balancers import Backend, Frontend, Lb, LbAcl, LbIp, LbPrivateNetwork, LbRoute
 from hideaway.cloud.databases import Database, ReadReplica
 from hideaway.cloud.documents import GONE, KINDS, Document
@@ -27,6 +27,7 @@ from hideaway.cloud.kubernetes import Cluster, Node, Pool
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Ip, PrivateNetwork, Vpc
 from hideaway.cloud.node_groups import live_nodes
+from hideaway.cloud.quotas import NETWORK_RESOURCES, RESOURCE_NETWORKS
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.cloud.volumes import BlockVolume, Volume
 from hideaway.store import Store
@@ -163,7 +164,7 @@ def private_addresses_are_booked_once(ledger: MemoryLedger) -> Iterator[str]:
         if (static.private_network_id, static.host) in taken:
             yield f"{static.host} is static and {taken[static.private_network_id, static.host]}"
     for network_id, held in holders.items():
-        if len(held) > MAX_RESOURCES:
+        if len(held) > NETWORK_RESOURCES.limit:
             yield f"{len(held)} resources are in network {network_id}"
 
 
@@ -298,7 +299,7 @@ def servers_are_whole(ledger: MemoryLedger) -> Iterator[str]:
         if group is None or (group.project_id, group.zone) != (server.project_id, server.zone):
             yield f"{_named(server)}: its group {server.security_group_id} is none of its project and zone"
         networks = [n.private_network_id for n in ledger.find(PrivateNic, ref=server.id)]
-        if len(set(networks)) != len(networks) or len(networks) > 8:
+        if len(set(networks)) != len(networks) or len(networks) > RESOURCE_NETWORKS.limit:
             yield f"{_named(server)}: it is in {networks}"
     for part in (*ledger.find(PrivateNic), *(i for i in ledger.find(ServerIp) if i.server_id)):
         owner = ledger.get(Server, part.server_id or "")
@@ -312,7 +313,7 @@ def gateways_agree(ledger: MemoryLedger) -> Iterator[str]:
         if gateway.ip_id and (ip is None or ip.gateway_id != gateway.id):
             yield f"{_named(gateway)}: its address {gateway.ip_id} is {ip and ip.gateway_id}'s"
         networks = [n.private_network_id for n in ledger.find(GatewayNetwork, ref=gateway.id)]
-        if len(set(networks)) != len(networks) or len(networks) > 8:
+        if len(set(networks)) != len(networks) or len(networks) > RESOURCE_NETWORKS.limit:
             yield f"{_named(gateway)}: it is attached to {networks}"
     for ip in ledger.find(GatewayIp):
         holder = ledger.get(Gateway, ip.gateway_id) if ip.gateway_id else None

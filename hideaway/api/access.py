@@ -13,11 +13,16 @@ import msgspec
 
 from hideaway.base.errors import PermissionDenied, Unauthenticated
 from hideaway.cloud.conditions import Request, holds
-from hideaway.cloud.documents import Ledger
-from hideaway.cloud.identity import ApiKey, Application, Group, Policy, User, digest
+from hideaway.cloud.documents import Document, Ledger
+from hideaway.cloud.identity import ApiKey, Application, Group, Policy, Project, User, digest
 from hideaway.cloud.permissions import PERMISSION_SETS, PermissionSet
 
 MAX_SECRET = 256  # characters; a secret key is a UUID
+AREAS = {
+    "account": "Projects", "block": "BlockStorage", "iam": "IAM", "instance": "Instances", "ipam": "IPAM",
+    "k8s": "Kubernetes", "lb": "LoadBalancers", "rdb": "RelationalDatabases", "vpc": "VPC", "vpcgw": "PublicGateways",
+}  # fmt: skip
+"""In which area documents are, by the first part of their kind."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,21 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     owner: bool
     grants: tuple[Grant, ...] = ()
     origin: Origin = NOWHERE
+
+    def may_know(self, document: Document, area: str) -> bool:
+        """Whether a request of this area may refer to a document. What it may not is as if it were not there (assumed).
+
+        It may to what is in a project where the caller may read this area or the document's own, to a project that any
+        of its policies names, and to itself.
+        """
+        if document.organization_id != self.organization_id:
+            return False
+        if self.owner or document.id == self.bearer_id:
+            return True
+        if isinstance(document, Project) and any(g.project_id in (None, document.id) for g in self.grants):
+            return True
+        areas = {area, AREAS.get(document.kind.partition("/")[0], area)}
+        return any(self.may(a, write=False, project_id=document.project_id or None) for a in areas)
 
     def may(self, area: str, *, write: bool, project_id: str | None) -> bool:
         """Whether it may read (write: change) an area's resources of a project (None: of the whole organization)."""

@@ -66,14 +66,14 @@ class Call(msgspec.Struct, kw_only=True):
         return found
 
     def refer(self, type_: type[D], id_: str, argument: str, *, project_id: str | None = None) -> D:
-        """A document that a body or query refers to: the caller's organization's, in this region.
+        """A document that a body or query refers to: in this region, and one that the caller may know of.
 
         project_id: it must be that project's, too. Raises InvalidArguments for what is no UUID, else NotFound.
         """
         if not is_uuid(id_):
             raise invalid(argument, "value must be a valid UUID", "format")
         found = self.change.ledger.get(type_, id_.lower())
-        if found is None or found.organization_id != self.principal.organization_id or not self._near(found):
+        if found is None or not self.principal.may_know(found, self.area) or not self._near(found):
             raise NotFound(type_.resource, id_)
         if project_id is not None and found.project_id != project_id:
             raise NotFound(type_.resource, id_)

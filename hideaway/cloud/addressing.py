@@ -7,15 +7,15 @@ import ipaddress
 from functools import lru_cache
 from typing import ClassVar
 
-from hideaway.base.errors import Fault, InvalidArguments, QuotasExceeded, invalid
+from hideaway.base.errors import Fault, InvalidArguments, invalid
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork, Subnet, Vpc
+from hideaway.cloud.quotas import NETWORK_RESOURCES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 AUTOMATIC_V4 = ipaddress.ip_network("172.16.0.0/12")
-MAX_RESOURCES = 512  # attached to one Private Network (scaleway.md, Private network)
 PRIVATE_V4 = tuple(ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 PRIVATE_V6 = ipaddress.ip_network("fd00::/8")
 RESERVED = tuple(
@@ -242,8 +242,8 @@ def release_static(change: Change, private_network_id: str, host: str) -> None:
 def _room(held: list[Ip], attachment: Attachment) -> None:
     """Raise QuotasExceeded where one more resource would be more than a Private Network may hold."""
     resources = {ip.attachment.id for ip in held if ip.attachment}
-    if len(resources) >= MAX_RESOURCES and attachment.id not in resources:
-        raise QuotasExceeded("private_network_attached_resources", MAX_RESOURCES, len(resources))
+    if attachment.id not in resources:
+        NETWORK_RESOURCES.leaves_room(len(resources))
 
 
 def _wanted(subnets: list[Subnet], taken: set[str], address: str) -> tuple[Subnet, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hideaway.base.errors import Conflict, PreconditionFailed, QuotasExceeded, TransientState
+from hideaway.base.errors import Conflict, PreconditionFailed, TransientState
 from hideaway.cloud.addressing import attach, book, take_public
 from hideaway.cloud.balancers import (
     Backend,
@@ -24,9 +24,9 @@ from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
 from hideaway.cloud.places import region_of
+from hideaway.cloud.quotas import RESOURCE_NETWORKS
 
 ATTACHMENT_TYPE = "lb_server"
-MAX_NETWORKS = 8  # Private Networks per resource (scaleway.md, Private network)
 TO_CREATING = 0.1  # of its creation is over when it passes from to_create to creating (recorded: 0.2 s of 2.7 s)
 
 
@@ -135,8 +135,7 @@ def attach_network(change: Change, network: LbPrivateNetwork, lb: Lb, private: P
     present = change.ledger.find(LbPrivateNetwork, ref=lb.id)
     if any(other.private_network_id == private.id for other in present):
         raise Conflict(network.resource, private.id, "the Load Balancer is already attached to this Private Network")
-    if len(present) >= MAX_NETWORKS:
-        raise QuotasExceeded("lb_private_networks", MAX_NETWORKS, len(present))
+    RESOURCE_NETWORKS.leaves_room(len(present))
     attachment = Attachment(type=ATTACHMENT_TYPE, id=lb.id, mac_address=change.ids.mac(), name=lb.name)
     if ip is None:
         held = book(change, private, attachment=attachment, address=address)

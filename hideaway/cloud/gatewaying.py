@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from hideaway.base.errors import Conflict, PreconditionFailed, QuotasExceeded, TransientState
+from hideaway.base.errors import Conflict, PreconditionFailed, TransientState
 from hideaway.cloud.addressing import attach, book, release_from, reverse_name, take_public
 from hideaway.cloud.change import Change
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork, PatRule
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
+from hideaway.cloud.quotas import RESOURCE_NETWORKS
 
 ATTACHMENT_TYPE = "vpc_gateway_network"
-MAX_NETWORKS = 8  # Private Networks per resource (scaleway.md, Private network)
 MEMBERS = {"tcp": {"tcp"}, "udp": {"udp"}, "both": {"tcp", "udp"}}
 """The transport protocols that a port translation's protocol stands for."""
 
@@ -101,8 +101,7 @@ def attach_network(
     for other in present:
         if other.private_network_id == private.id:
             raise Conflict(other.resource, other.id, "the gateway is already attached to this Private Network")
-    if len(present) >= MAX_NETWORKS:
-        raise QuotasExceeded(network.resource, MAX_NETWORKS, len(present))
+    RESOURCE_NETWORKS.leaves_room(len(present))
     mac = change.ids.mac()
     attachment = Attachment(type=ATTACHMENT_TYPE, id=network.id, mac_address=mac, name=gateway.name)
     held = book(change, private, attachment=attachment) if ip is None else attach(change, ip, attachment)

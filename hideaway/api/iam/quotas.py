@@ -13,39 +13,8 @@ from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Listing, Query
 from hideaway.base.errors import NotFound
-from hideaway.cloud.addressing import MAX_RESOURCES
 from hideaway.cloud.identity import Log
-
-
-class Quotum(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    pretty_name: str
-    unit: str
-    description: str
-    limit: int
-    locality_type: str = "global"
-
-    @property
-    def limits(self) -> list[dict[str, Any]]:
-        return [{"global": True, "limit": self.limit}]
-
-
-QUOTAS = (
-    Quotum(
-        name="private_network_attached_resources",
-        pretty_name="Resources attached to a Private Network",
-        unit="resources",
-        description="How many resources may have addresses in one Private Network",
-        limit=MAX_RESOURCES,
-    ),
-    Quotum(
-        name="vpc_acl_rules",
-        pretty_name="Network ACL rules",
-        unit="rules",
-        description="How many rules a VPC's network ACL may have, of one address family",
-        limit=255,
-    ),
-)
+from hideaway.cloud.quotas import QUOTAS, Quota
 
 
 class ListQuotas(Listing, frozen=True, kw_only=True):
@@ -66,7 +35,7 @@ class ListLogs(Listing, frozen=True, kw_only=True):
     search: str | None = None
 
 
-def _view(quotum: Quotum) -> dict[str, Any]:
+def _view(quotum: Quota) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(quotum)
     return shown | {"limits": quotum.limits}
 

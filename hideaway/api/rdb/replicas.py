@@ -11,11 +11,11 @@ from hideaway.api.pipeline import Route
 from hideaway.api.rdb.specs import ReplicaEndpointSpec, several
 from hideaway.api.rdb.views import instance_of, view_instance, view_replica
 from hideaway.api.shapes import Body
-from hideaway.base.errors import QuotasExceeded, invalid
+from hideaway.base.errors import invalid
 from hideaway.cloud.databases import Database, ReadReplica
 from hideaway.cloud.databasing import add_replica_endpoints, make_replica, promote, settled
+from hideaway.cloud.quotas import READ_REPLICAS
 
-MAX_REPLICAS = 3  # of one instance, as the vendor publishes it
 Specs = Annotated[list[ReplicaEndpointSpec], msgspec.Meta(max_length=10)]
 
 
@@ -39,8 +39,7 @@ def create(call: Call, body: CreateReplica) -> dict[str, Any]:
     instance = instance_of(call, body.instance_id)
     settled(instance)
     present = call.change.ledger.find(ReadReplica, ref=instance.id)
-    if len(present) >= MAX_REPLICAS:
-        raise QuotasExceeded("rdb_read_replicas", MAX_REPLICAS, len(present))
+    READ_REPLICAS.leaves_room(len(present))
     replica = ReadReplica(
         **call.common(instance.project_id, ReadReplica.resource),
         region=call.region,

@@ -12,8 +12,9 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, PortNumber, Query, Text
 from hideaway.base.errors import Fault, InvalidArguments
 from hideaway.cloud.network import Acl, AclRule, Vpc
+from hideaway.cloud.quotas import ACL_RULES
 
-MAX_RULES = 255  # of one family (scaleway.md, VPC)
+MOST_RULES = 10_000  # that are looked at; the quota is far below
 SCOPE = "(Rule scope: client) "
 """What the vendor puts before the description of a user's rule, in every recording."""
 EVERYWHERE = {False: "0.0.0.0/0", True: "::/0"}
@@ -36,7 +37,7 @@ class RuleBody(Body, frozen=True, kw_only=True):
 
 
 class SetAcl(Body, frozen=True, kw_only=True):
-    rules: Annotated[list[RuleBody], msgspec.Meta(max_length=MAX_RULES)] | None = None
+    rules: Annotated[list[RuleBody], msgspec.Meta(max_length=MOST_RULES)] | None = None
     is_ipv6: bool | None = None
     default_policy: Action | None = None
 
@@ -62,6 +63,7 @@ def _id(vpc: Vpc, v6: bool) -> str:
 def put(call: Call, body: SetAcl) -> dict[str, Any]:
     """Replace all rules of a family and its default policy. The VPC's updated_at moves (recorded)."""
     vpc, v6, now = call.own(Vpc, param="vpc_id"), bool(body.is_ipv6), call.change.now
+    ACL_RULES.leaves_room(0, len(body.rules or []))
     faults: list[Fault] = []
     if body.default_policy not in ("accept", "drop"):
         faults.append(Fault("default_policy", "required", "accept or drop"))

@@ -118,9 +118,9 @@ def _need_resource(call: Call, vpc: Vpc, resource_id: str) -> None:
     ledger, wanted = call.change.ledger, resource_id.lower()
     itself = ledger.get(Ip, wanted)
     held = [*ledger.find(Ip, ref=wanted), *([itself] if itself else [])]
-    mine = [ip for ip in held if ip.organization_id == call.principal.organization_id]
+    mine = [ip for ip in held if call.principal.may_know(ip, call.area)]
     server = ledger.get(Server, wanted)
-    if not mine and (server is None or server.organization_id != call.principal.organization_id):
+    if not mine and (server is None or not call.principal.may_know(server, call.area)):
         raise NotFound("resource", resource_id)
     if server is None and not any(ip.vpc_id == vpc.id for ip in mine):
         raise invalid("nexthop_resource_id", "the resource has no address in the VPC of the route")

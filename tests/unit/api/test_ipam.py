@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from hideaway.cloud.addressing import MAX_RESOURCES, book, release_from
+from hideaway.cloud.addressing import book, release_from
 from hideaway.cloud.change import Change
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
+from hideaway.cloud.quotas import NETWORK_RESOURCES
 from tests.api_in_process import Cloud
 
 NETWORKS = "/vpc/v2/regions/fr-par/private-networks"
@@ -178,7 +179,7 @@ def test_a_network_takes_512_resources_quickly(cloud: Cloud) -> None:
     with cloud.store.transaction() as ledger:
         change = Change(ledger, cloud.clock.now(), cloud.ids)
         within = change.need(PrivateNetwork, network["id"])
-        for _ in range(MAX_RESOURCES):
+        for _ in range(NETWORK_RESOURCES.limit):
             nic = Attachment(type="instance_private_nic", id=cloud.ids.uuid())
             book(change, within, attachment=nic)
             book(change, within, attachment=nic, v6=True)

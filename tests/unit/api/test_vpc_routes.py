@@ -194,7 +194,8 @@ def test_an_acl_has_255_rules_at_most(cloud: Cloud) -> None:
     (vpc,) = cloud.get(f"{BASE}/vpcs")["vpcs"]
     path = f"{BASE}/vpcs/{vpc['id']}/acl-rules"
     assert len(cloud.put(path, rules=[rule()] * 255, default_policy="drop")["rules"]) == 255
-    assert cloud.ask("PUT", path, {"rules": [rule()] * 256, "default_policy": "drop"}).wrong == ["rules"]
+    too_many = cloud.ask("PUT", path, {"rules": [rule()] * 256, "default_policy": "drop"})
+    assert (too_many.status, too_many.body["type"]) == (403, "quotas_exceeded")
 
 
 def test_two_connectors_that_meet_are_a_peering(cloud: Cloud) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hideaway.api.call import Settings
-from hideaway.cloud.gatewaying import MAX_NETWORKS
+from hideaway.cloud.quotas import RESOURCE_NETWORKS
 from tests.api_in_process import Cloud
 
 ZONE = "/vpc-gw/v2/zones/fr-par-1"
@@ -289,7 +289,7 @@ def test_a_gateway_is_attached_to_a_network_once_and_to_eight_at_most(
     body = {"gateway_id": gateway["id"], "private_network_id": network["private_network_id"]}
     again = cloud.ask("POST", NETWORKS, body)
     assert (again.status, again.body["type"]) == (409, "conflict")
-    for _ in range(MAX_NETWORKS - 1):
+    for _ in range(RESOURCE_NETWORKS.limit - 1):
         cloud.post(NETWORKS, body | {"private_network_id": cloud.post(PRIVATE)["id"]})
     full = cloud.ask("POST", NETWORKS, body | {"private_network_id": cloud.post(PRIVATE)["id"]})
     assert (full.status, full.body["type"]) == (403, "quotas_exceeded")
