@@ -82,6 +82,8 @@ class Cluster(Document, frozen=True, kw_only=True):
     private_network_id: str | None = None
     commitment_ends_at: datetime | None = None
     acl_available: bool = True
+    new_images_enabled: bool = False
+    """Answered in the recordings of late 2025 and no longer in the newest; a pool's is true. Kept for who reads it."""
     iam_nodes_group_id: str = ""
     pod_cidr: str = "100.64.0.0/15"
     service_cidr: str = "10.32.0.0/20"
@@ -185,6 +187,7 @@ class Pool(Document, frozen=True, kw_only=True):
     zone_of: str = msgspec.field(name="zone")
     root_volume_type: str = "sbs_5k"
     root_volume_size: int = 20_000_000_000
+    new_images_enabled: bool = True
     public_ip_disabled: bool = False
     security_group_id: str = ""
     """The group in force. Chosen by the user, or `kubernetes <cluster-id>` of the zone."""
