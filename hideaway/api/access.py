@@ -57,16 +57,17 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a request of this area may refer to a document. What it may not is as if it were not there (assumed).
 
         It may to what is in a project where the caller may read this area or the document's own, to a project that any
-        of its policies names, and to itself.
+        of its policies names, and to what is in no project: there the handler's own `require` decides.
         """
         if document.organization_id != self.organization_id:
             return False
-        if self.owner or document.id == self.bearer_id:
+        project = document.project_id
+        if self.owner or not project:
             return True
-        if isinstance(document, Project) and any(g.project_id in (None, document.id) for g in self.grants):
+        if isinstance(document, Project) and any(g.project_id in (None, project) for g in self.grants):
             return True
         areas = {area, AREAS.get(document.kind.partition("/")[0], area)}
-        return any(self.may(a, write=False, project_id=document.project_id or None) for a in areas)
+        return any(self.may(a, write=False, project_id=project) for a in areas)
 
     def may(self, area: str, *, write: bool, project_id: str | None) -> bool:
         """Whether it may read (write: change) an area's resources of a project (None: of the whole organization)."""
