@@ -324,6 +324,7 @@ def test_a_refusal_leaves_the_connection_open_for_the_next_request(unchanged: Cl
             assert again.extensions["network_stream"] is stream, "the connection was closed"
 
 
+@pytest.mark.slow
 def test_a_hostile_request_costs_little_more_than_a_harmless_one(unchanged: Cloud) -> None:
     """By ratio, in one process and at one time, so that a busy machine slows both."""
     harmless = json.dumps({"name": "x", "no_such_field": "y" * 1_000_000}).encode()
