@@ -18,7 +18,7 @@ default; hideaway keeps everything on disk, checks a key and its policies on eac
 answered when it is killed. mockway gives every network the same subnet; hideaway and feint find each a free one.
 Load: `wrk`, {CONNECTIONS} connections, on the same machine; networks are made in {VPCS} VPCs in turn. Medians of
 {{rounds}} rounds of {{seconds}} s, contenders in turn, each on an empty cloud. A ratio is hideaway's figure by the
-peer's.
+peer's: of requests more is better, of start-up and memory less.
 """
 
 
