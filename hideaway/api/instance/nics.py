@@ -15,6 +15,8 @@ from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.quotas import RESOURCE_NETWORKS
 from hideaway.cloud.servers import PrivateNic, Server
 
+MAX_NICS = RESOURCE_NETWORKS.limit  # of a server: also capabilities.private_network of every server type
+
 
 class CreateNic(Body, frozen=True, kw_only=True):
     private_network_id: str
