@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hideaway.cloud.founding import Credentials
 from hideaway.store import Durability
 
 MEMORY = ":memory:"
+LONGEST = 7 * 24 * 3600
+"""No time that is chosen here is longer, in seconds: the machine's timers have ends, and nan none at all."""
 
 
 class DataPlane(StrEnum):
@@ -52,6 +55,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         faults: list[Fault] = []
         if not 0 <= self.port <= 65535:
             faults.append(Fault("--listen", "constraint", f"port {self.port} is not one of 0 to 65535"))
+        for flag, seconds in (
+            ("--heartbeat-interval", self.heartbeat_interval),
+            ("--heartbeat-grace", self.heartbeat_grace),
+            ("--linger", self.linger),
+        ):
+            if math.isnan(seconds) or seconds > LONGEST:
+                faults.append(Fault(flag, "constraint", f"must be {LONGEST} seconds (a week) or less"))
         if self.heartbeat_interval <= 0:
             faults.append(Fault("--heartbeat-interval", "constraint", "must be more than 0 seconds"))
         if self.heartbeat_grace <= self.heartbeat_interval:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces
@@ -33,6 +35,7 @@ from hideaway.fabric.model import Fabric
 from hideaway.server.options import DataPlane, Options
 from hideaway.server.own import Inside, own_product
 from hideaway.server.state import Folder, Server
+from hideaway.server.variables import exports
 from hideaway.store import Store
 
 Say = Callable[[str], None]
@@ -88,23 +91,34 @@ def serve(options: Options, say: Say = print) -> int:
 
     Raises Unavailable when the address or the state folder cannot be had, or the data plane that was demanded.
     """
-    with _state(options) as folder:
-        store = Store(folder.path / "store.sqlite" if folder else None, options.durability)
-        try:
-            backend, adopted, why_not = _backend(options, folder)
-            running = Running(options, store, backend)
-            try:
-                if running.loop is not None:
-                    running.loop.start(adopted=adopted)
-                asyncio.run(_serve(options, running, folder, why_not, say))
-            finally:
-                if running.loop is not None:
-                    running.loop.stop()
-                if backend is not None:
-                    backend.close()
-        finally:
-            store.close()
+    with _put_away_when_stopped(), _state(options) as folder, contextlib.ExitStack() as ends:
+        _free_port(options)  # before a living world is adopted: a start that fails leaves it to the next one
+        store = Store(folder.store() if folder else None, options.durability)
+        ends.callback(store.close)
+        place = folder.path if folder else Path(ends.enter_context(_temporary()))
+        backend, adopted, why_not = _backend(options, place)
+        if backend is not None:
+            ends.callback(backend.close)
+        running = Running(options, store, backend)
+        if running.loop is not None:
+            ends.callback(running.loop.stop)
+            running.loop.start(adopted=adopted)
+        asyncio.run(_serve(options, running, folder, why_not, say))
     return 0
+
+
+@contextlib.contextmanager
+def _put_away_when_stopped() -> Iterator[None]:
+    """SIGTERM before there is a loop that minds it ends the start as SIGINT does: what was begun is put away."""
+
+    def stopped(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stopped)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -119,15 +133,20 @@ def _state(options: Options) -> Iterator[Folder | None]:
         folder.forget_server()
 
 
-def _backend(options: Options, folder: Folder | None) -> tuple[Backend | None, bool, str]:
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    """The place of a world whose state is not kept; what a world that was killed had there may be gone already."""
+    return tempfile.TemporaryDirectory(prefix="hideaway-", ignore_cleanup_errors=True)
+
+
+def _backend(options: Options, place: Path) -> tuple[Backend | None, bool, str]:
     """The data plane that was asked for, up, and whether its world was adopted; or None and why there is none."""
     if options.data_plane == DataPlane.NONE:
         return None, False, "as asked"
     try:
         from hideaway.backends.linux import LinuxBackend
 
-        state = folder.path if folder else Path(tempfile.mkdtemp(prefix="hideaway-"))
-        backend = LinuxBackend(state, linger=options.linger, heartbeat_interval=options.heartbeat_interval)
+        linger = options.linger if options.state else 0  # nobody could adopt a world whose state is gone
+        backend = LinuxBackend(place, linger=linger, heartbeat_interval=options.heartbeat_interval)
         adopted = backend.up()
     except Unavailable as error:
         if options.data_plane == DataPlane.LINUX:
@@ -215,7 +234,8 @@ def _welcome(options: Options, running: Running, folder: Folder | None, why_not:
     else:
         say(f"data plane: none ({why_not}); resources are records, no packet flows")
     if folder is not None:
-        say(f'state: {folder.path}\nuse it:  eval "$(hideaway env --state {folder.path})"   then terraform, scw, SDKs')
+        named = shlex.quote(str(folder.path))
+        say(f'state: {folder.path}\nuse it:  eval "$(hideaway env --state {named})"   then terraform, scw, SDKs')
     else:
-        owner = options.owner
-        say(f"nothing is kept; SCW_ACCESS_KEY={owner.access_key} SCW_SECRET_KEY={owner.secret_key}")
+        say(exports(options.owner, options.url))
+        say("nothing is kept: with these variables terraform, scw and SDKs use it")

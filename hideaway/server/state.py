@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -162,7 +162,7 @@ class Folder:
         Waits up to patience seconds for one that is ending. Raises Unavailable when it does not.
         """
         self.make()
-        with open(self.path / "lock", "a", opener=_private) as lock:
+        with self._lock() as lock:
             give_up = time.monotonic() + patience
             while not _locked(lock.fileno()):
                 if time.monotonic() >= give_up:
@@ -171,6 +171,28 @@ class Folder:
                     raise Unavailable(f"another server{who} serves {self.path}: stop it, or name another --state")
                 time.sleep(0.05)
             yield
+
+    def store(self) -> Path:
+        """The store's file, which holds secrets, for the folder's user alone: SQLite gives its log the same mode.
+
+        Raises Unavailable where it cannot be written.
+        """
+        path = self.path / "store.sqlite"
+        try:
+            os.close(_private(str(path), os.O_RDWR | os.O_CREAT))
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be written: {error.strerror}; name another --state") from error
+        return path
+
+    def _lock(self) -> IO[str]:
+        try:
+            return open(self.path / "lock", "a", opener=_private)
+        except OSError as error:
+            raise Unavailable(
+                f"state folder {self.path} cannot be written: {error.strerror}; name another --state"
+            ) from error
 
     def _read(self, name: str, type_: type[S]) -> S | None:
         path = self.path / name

@@ -49,5 +49,12 @@ def test_all_numbers_that_cannot_work_are_named_at_once() -> None:
     assert named == {"--listen", "--heartbeat-interval", "--heartbeat-grace", "--linger"}
 
 
+@pytest.mark.parametrize("name", ["heartbeat_interval", "heartbeat_grace", "linger"])
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e9])
+def test_no_time_is_without_end(name: str, seconds: float) -> None:
+    with pytest.raises(InvalidArguments, match="a week"):
+        options(**{name: seconds}).check()
+
+
 def test_the_defaults_can_work() -> None:
     assert options().check() == options()
