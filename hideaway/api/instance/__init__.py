@@ -1,4 +1,4 @@
-"""instance/v1 and the parts of instance/v2alpha1 that the Terraform provider uses: servers and all that they have."""
+"""instance/v1 and instance/v2alpha1: servers and all that they have."""
 
 from hideaway.api.instance import (
     actions,
@@ -15,6 +15,7 @@ from hideaway.api.instance import (
     servers,
     types,
     user_data,
+    v2,
     volumes,
 )
 from hideaway.api.pipeline import Product
@@ -40,5 +41,5 @@ PRODUCTS = (
             *migration.ROUTES,
         ],
     ),
-    Product(prefix="/instance/v2alpha1", area="Instances", routes=[*interfaces.ROUTES, *placement.ROUTES2]),
+    Product(prefix="/instance/v2alpha1", area="Instances", routes=[*interfaces.ROUTES, *placement.ROUTES2, *v2.ROUTES]),
 )

@@ -67,7 +67,7 @@ def plan(
         elif slot == "0" and image is not None and not one.base_snapshot:
             new[slot] = root_of(image, one)
         else:
-            new[slot] = not_of_image(call, slot, one, project_id)
+            new[slot] = not_of_image(call, f"volumes.{slot}", one, project_id)
     if image is not None and "0" not in templates:
         new["0"] = root_of(image, VolumeTemplate())
     if isinstance(image, Image):
@@ -122,20 +122,20 @@ def _of_part(part: VolumePart, wanted: VolumeTemplate) -> NewVolume:
     )
 
 
-def not_of_image(call: Call, slot: str, wanted: VolumeTemplate, project_id: str) -> NewVolume:
+def not_of_image(call: Call, where: str, wanted: VolumeTemplate, project_id: str) -> NewVolume:
     """A volume of a snapshot, or an empty one."""
     size, type_, snapshot_id = wanted.size or 0, wanted.volume_type or "l_ssd", None
     if wanted.base_snapshot:
-        snapshot = need_snapshot(call, wanted.base_snapshot, f"volumes.{slot}.base_snapshot", project_id)
+        snapshot = need_snapshot(call, wanted.base_snapshot, f"{where}.base_snapshot", project_id)
         sbs = isinstance(snapshot, BlockSnapshot)
         type_, snapshot_id = ("sbs_volume", snapshot.id) if sbs else (snapshot.volume_type, None)
         size = size or snapshot.size
         if size < snapshot.size:
-            raise invalid(f"volumes.{slot}.size", "the volume is smaller than its snapshot")
+            raise invalid(f"{where}.size", "the volume is smaller than its snapshot")
     if type_ not in TYPES:
         type_ = "l_ssd"
     if not size:
-        raise invalid(f"volumes.{slot}.size", "size is required", "required")
+        raise invalid(f"{where}.size", "size is required", "required")
     return NewVolume(volume_type=type_, size=size, name=wanted.name or "", snapshot_id=snapshot_id)
 
 
