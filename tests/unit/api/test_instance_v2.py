@@ -268,7 +268,8 @@ def test_a_template_is_answered_as_it_was_recorded(cloud: Cloud) -> None:
     made = cloud.post(TEMPLATES, {"name": "t", "tags": None, "server_type": "GP1-M", "volumes": None})
     assert made == {
         "project_id": cloud.project, "id": made["id"], "name": "t", "tags": [], "server_tags": [],
-        "server_type": "GP1-M", "public_ip_v4_count": 0, "public_ip_v6_count": 0, "volumes": [], "private_networks": [], "filesystem_ids": [],
+        "server_type": "GP1-M", "public_ip_v4_count": 0, "public_ip_v6_count": 0, "volumes": [], "filesystem_ids": [],
+        "private_networks": [],
         "created_at": made["created_at"], "updated_at": made["updated_at"], "zone": "fr-par-1",
     }  # fmt: skip
     volume = {
