@@ -322,6 +322,10 @@ def test_a_template_of_what_is_gone_is_not_usable(cloud: Cloud) -> None:
     before = cloud.dump()
     assert cloud.ask("GET", f"{TEMPLATES}/{template}/check").status == 404
     assert cloud.ask("POST", f"{TEMPLATES}/{template}/create-server", {"name": "s"}).status == 404
+    unknown = [{"volume_type": "sbs", "image_label": "no_such"}]
+    other = cloud.post(TEMPLATES, name="t", server_type="DEV1-S", volumes=unknown)["id"]
+    assert cloud.ask("GET", f"{TEMPLATES}/{other}/check").wrong == ["volumes.0.new_volume.image_label"]
+    cloud.delete(f"{TEMPLATES}/{other}")
     assert (
         cloud.ask("POST", TEMPLATES, {"name": "t", "server_type": "DEV1-S", "filesystem_ids": [it.NOWHERE]}).status
         == 404

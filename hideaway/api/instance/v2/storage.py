@@ -55,8 +55,13 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
     image: PublicImage | None
 
 
-def plan(call: Call, volumes: Sequence[ServerVolume], kind: ServerType, project_id: str) -> Storage:
-    """The volumes of a new server. Raises InvalidArguments, NotFound, PreconditionFailed; changes nothing."""
+def plan(
+    call: Call, volumes: Sequence[ServerVolume], kind: ServerType, project_id: str, *, labels: bool = True
+) -> Storage:
+    """The volumes of a new server. Raises InvalidArguments, NotFound, PreconditionFailed; changes nothing.
+
+    Without labels, volumes of images are passed over: their labels are not looked up.
+    """
     if len(volumes) > MAX_VOLUMES:
         raise invalid("volumes", f"a server has {MAX_VOLUMES} volumes at most")
     standing: dict[str, str] = {}
@@ -68,6 +73,8 @@ def plan(call: Call, volumes: Sequence[ServerVolume], kind: ServerType, project_
             raise invalid(where, "one of volume_id and new_volume is required", "required")
         if one.volume_id:
             standing[slot] = _standing(call, one, where, project_id)
+            continue
+        if not labels and one.new_volume is not None and one.new_volume.image_label:
             continue
         of_image = _image(call, one, kind, where)
         image = of_image if n == 0 else image

@@ -1,4 +1,7 @@
-"""Templates: kept as they are said once what they name is there, checked again when a server is made of one."""
+"""Templates: what they refer to must be there when they are kept, and again when a server is made of one.
+
+Labels of images are looked up only then (recorded: a template keeps one that no recorded marketplace lists).
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,7 @@ def create(call: Call, body: CreateTemplate) -> dict[str, Any]:
     fields = _fields(body, body.volumes or [], body.private_networks or [])
     fields = {"name": f"tpl-{call.change.ids.word()}"} | fields
     template = Template(**call.common(body.project_id, Template.resource), zone=call.place, **fields)
-    usable(call, template)
+    usable(call, template, labels=False)
     call.change.ledger.put(template)
     return view(template)
 
@@ -166,7 +169,7 @@ def update(call: Call, body: UpdateTemplate) -> dict[str, Any]:
     volumes = None if body.update_volumes is None else body.update_volumes.volumes or []
     networks = None if body.update_private_networks is None else body.update_private_networks.private_networks or []
     template = own(call).changed(call.change.now, **_fields(body, volumes, networks))
-    usable(call, template)
+    usable(call, template, labels=False)
     call.change.ledger.put(template)
     return view(template)
 
@@ -175,10 +178,10 @@ def delete(call: Call) -> None:
     call.change.ledger.remove(own(call))
 
 
-def usable(call: Call, template: Template) -> None:
+def usable(call: Call, template: Template, *, labels: bool = True) -> None:
     """Raises what making a server of it now would raise for what it names: InvalidArguments, NotFound, ..."""
     project, kind = template.project_id, kind_of(template.server_type, "server_type")
-    storage.plan(call, _server_volumes(template), kind, project)
+    storage.plan(call, _server_volumes(template), kind, project, labels=labels)
     if template.security_group_id:
         here(call, SecurityGroup, template.security_group_id, "security_group_id", project)
     placement_id(call, template.placement_group_id, "placement_group_id", project)
