@@ -46,6 +46,17 @@ MAY_OUTLIVE = {
     ("iam/user", "account_root_user_id"): "the account behind a user is no document",
     ("instance/server", "image_id"): "the vendor's images are no documents; a server outlives its own image",
     ("instance/server", "password_key_id"): "a server outlives the SSH key",
+    **{
+        ("instance/template", name): "a template names what may be gone when a server is made of it"
+        for name in (
+            "security_group_id",
+            "placement_group_id",
+            "base_snapshot_id",
+            "private_network_id",
+            "filesystem_ids",
+            "windows_rdp_ssh_key_id",
+        )
+    },
     ("rdb/backup", "instance_id"): "a backup outlives its instance",
     ("rdb/snapshot", "instance_id"): "a snapshot outlives its instance",
     ("vpc/connector", "target_vpc_id"): "a connector to a VPC that is gone is an orphan, and says so",

@@ -201,7 +201,7 @@ def power_on(change: Change, server: Server) -> Server:
 def power_off(change: Change, server: Server) -> Server:
     """Stop a server and free its place; its dynamic address goes."""
     _drop_dynamic(change, server)
-    return _begin(change, server, "stopping", "stopped", "stopping")
+    return _begin(change, change.need(Server, server.id), "stopping", "stopped", "stopping")
 
 
 def stop_in_place(change: Change, server: Server) -> Server:
@@ -222,7 +222,7 @@ def terminate(change: Change, server: Server) -> Server:
 
 def depart(change: Change, server: Server) -> Server:
     """Stop a server that nothing belongs to any more; with its stop it is gone."""
-    kept = server.changed(change.now, volumes={}, state_detail="terminating")
+    kept = server.changed(change.now, volumes={}, default_ip_id=None, state_detail="terminating")
     return change.begin(kept, "stopping", GONE)
 
 
@@ -309,14 +309,23 @@ def give_public_ip(
 
 def attach_public_ip(change: Change, server: Server, ip: ServerIp) -> ServerIp:
     """Give a public address to a server. Of an IPv6 /64 the server makes its address from its MAC (SLAAC)."""
+    _no_default(change, ip)
     address = ip.address if ip.prefix is None else slaac(ip.prefix, server.mac_address)
     kept = ip.changed(change.now, server_id=server.id, address=address)
     change.ledger.put(kept)
     return kept
 
 
+def _no_default(change: Change, ip: ServerIp) -> None:
+    """An address that is leaving its server is not the one that was chosen as its first any more."""
+    server = change.ledger.get(Server, ip.server_id) if ip.server_id else None
+    if server is not None and server.default_ip_id == ip.id:
+        change.ledger.put(server.changed(change.now, default_ip_id=None))
+
+
 def take_public_ip(change: Change, ip: ServerIp) -> ServerIp:
     """Take a public address from its server; the address stays the project's."""
+    _no_default(change, ip)
     kept = ip.changed(change.now, server_id=None, address=ip.address if ip.prefix is None else None)
     change.ledger.put(kept)
     return kept
@@ -324,6 +333,7 @@ def take_public_ip(change: Change, ip: ServerIp) -> ServerIp:
 
 def release_ip(change: Change, ip: ServerIp) -> None:
     """Give a public address back."""
+    _no_default(change, ip)
     first = str(ipaddress.ip_network(ip.prefix)[1]) if ip.prefix else ip.address
     addressing.give_back_public(change, first)
     listed = change.ledger.get(Ip, ip.ipam_id)
@@ -362,6 +372,7 @@ def slaac(prefix: str, mac: str) -> str:
 
 def leave_to_ipam(change: Change, ip: ServerIp) -> None:
     """Let a public address be no server's; it stays the project's, in IPAM alone (instance/v1's release-to-ipam)."""
+    _no_default(change, ip)
     listed = change.need(Ip, ip.ipam_id)
     change.ledger.put(listed.changed(change.now, attachment=None, attached_at=None))
     change.ledger.remove(ip)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api_in_process import Cloud
+from tests.invariants import check
 from tests.unit.api import instances as it
 
 V2 = it.INSTANCE2
@@ -143,7 +144,9 @@ def test_public_addresses_are_attached_moved_and_made_default(cloud: Cloud) -> N
     assert [ip["id"] for ip in moved["public_network_interface"]["ips"]] == [first]
     assert [ip["id"] for ip in cloud.get(one)["public_network_interface"]["ips"]] == [second]
     assert cloud.ask("POST", one + "/detach-ip", {"ip_id": first}).status == 404
+    cloud.post(other + "/set-default-ip", ip_id=first)
     assert cloud.post(other + "/detach-ip", ip_id=first)["public_network_interface"]["ips"] == []
+    check(cloud.store.snapshot()[1])
 
 
 def test_an_address_that_is_ipams_alone_can_be_attached_again(cloud: Cloud) -> None:
