@@ -40,6 +40,7 @@ MAY_OUTLIVE = {
     ("block/volume", "parent_snapshot_id"): "a volume outlives the snapshot that it was made of",
     ("block/volume", "kms_key_id"): "a key of a product that is not served",
     ("iam/api_key", "default_project_id"): "a key outlives its default project",
+    ("iam/jwt", "issuer_id"): "a session outlives who made it for another",
     ("iam/log", "bearer_id"): "a log tells of what is gone",
     ("iam/log", "resource_id"): "a log tells of what is gone",
     ("iam/policy", "project_ids"): "a rule may name a project that is gone: it then allows nothing",

@@ -39,6 +39,7 @@ class User(Document, frozen=True, kw_only=True):
     mfa: bool = False
     locked: bool = False
     last_login_at: datetime | None = None
+    password_set_at: datetime | None = msgspec.field(default=None, name="_password_set_at")
     account_root_user_id: str = ""
     tags: list[str] = []
 
@@ -183,6 +184,7 @@ class OrganizationSettings(Document, frozen=True, kw_only=True):
     login_oauth2_enabled: bool = True
     login_saml_enabled: bool = False
     enforce_password_renewal: bool = False
+    enforced_at: datetime | None = msgspec.field(default=None, name="_enforced_at")
     grace_period_duration: str = "604800s"
     login_attempts_before_locked: int = 0
     max_login_session_duration: str = "0s"

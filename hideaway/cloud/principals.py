@@ -6,6 +6,7 @@ from hideaway.base.errors import PreconditionFailed
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.identity import ApiKey, Application, Group, Policy, Project, SshKey, User
+from hideaway.cloud.logins import forget
 from hideaway.cloud.network import Vpc
 from hideaway.cloud.servers import SecurityGroup
 
@@ -20,6 +21,7 @@ def remove_bearer(change: Change, bearer: User | Application) -> None:
         applications = [i for i in group.application_ids if i != bearer.id]
         ledger.put(group.changed(change.now, user_ids=users, application_ids=applications))
     _orphan_policies(change, bearer.id)
+    forget(change, bearer.id)
     ledger.remove(bearer)
 
 

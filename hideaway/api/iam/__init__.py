@@ -10,6 +10,8 @@ from hideaway.api.iam import (
     quotas,
     saml,
     scim,
+    second_factors,
+    sessions,
     ssh_keys,
     users,
 )
@@ -29,6 +31,8 @@ PRODUCT = Product(
         *organizations.ROUTES,
         *saml.ROUTES,
         *scim.ROUTES,
+        *second_factors.ROUTES,
+        *sessions.ROUTES,
         *quotas.ROUTES,
     ],
 )

@@ -49,8 +49,10 @@ def own_organization(call: Call, resource: str = "organization") -> str:
     return wanted
 
 
-def _settings(call: Call) -> OrganizationSettings:
-    id_, now = own_organization(call), call.change.now
+def settings(call: Call) -> OrganizationSettings:
+    """What an organization has set: the path's, else the caller's."""
+    id_ = own_organization(call) if "organization_id" in call.params else call.principal.organization_id
+    now = call.change.now
     kept = call.change.ledger.get(OrganizationSettings, id_)
     return kept or OrganizationSettings(id=id_, organization_id=id_, project_id="", created_at=now, updated_at=now)
 
@@ -66,11 +68,11 @@ def _security(settings: OrganizationSettings) -> dict[str, Any]:
 
 
 def get(call: Call) -> dict[str, Any]:
-    return _view(call, _settings(call))
+    return _view(call, settings(call))
 
 
 def _keep(call: Call, **fields: Any) -> OrganizationSettings:
-    kept = _settings(call).changed(call.change.now, **fields)
+    kept = settings(call).changed(call.change.now, **fields)
     call.change.ledger.put(kept)
     return kept
 
@@ -84,11 +86,14 @@ def update_login(call: Call, body: UpdateLogin) -> dict[str, Any]:
 
 
 def get_security(call: Call) -> dict[str, Any]:
-    return _security(_settings(call))
+    return _security(settings(call))
 
 
 def update_security(call: Call, body: UpdateSecurity) -> dict[str, Any]:
-    return _security(_keep(call, **given(body)))
+    fields = given(body)
+    if body.enforce_password_renewal and not settings(call).enforce_password_renewal:
+        fields["enforced_at"] = call.change.now
+    return _security(_keep(call, **fields))
 
 
 ONE = "/organizations/{organization_id}"

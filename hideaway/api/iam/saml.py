@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any, Literal
+from xml.etree import ElementTree
 
 import msgspec
 from cryptography import x509
 
+from hideaway.api.access import require
 from hideaway.api.call import Call
 from hideaway.api.iam.organizations import ONE as ORGANIZATION
 from hideaway.api.iam.organizations import own_organization
@@ -23,6 +26,18 @@ OF_ORGANIZATION = "organization_saml"
 class UpdateSaml(Body, frozen=True, kw_only=True):
     entity_id: Text | None = None
     single_sign_on_url: Text | None = None
+
+
+class File(Body, frozen=True, kw_only=True):
+    """A file as the SDKs send one. content: base64."""
+
+    name: Text | None = None
+    content_type: Text | None = None
+    content: str
+
+
+class ParseMetadata(Body, frozen=True, kw_only=True):
+    file: File
 
 
 class AddCertificate(Body, frozen=True, kw_only=True):
@@ -114,6 +129,37 @@ def delete_certificate(call: Call) -> None:
     call.change.ledger.remove(call.own(SamlCertificate, param="certificate_id"))
 
 
+METADATA, SIGNATURE = "{urn:oasis:names:tc:SAML:2.0:metadata}", "{http://www.w3.org/2000/09/xmldsig#}"
+
+
+def parse_metadata(call: Call, body: ParseMetadata) -> dict[str, Any]:
+    """What an identity provider's metadata (SAML 2.0) says: who it is, where to log in, what it signs with."""
+    require(call.principal, call.area, Saml.resource, write=True, project_id=None)
+    root = _xml(body.file.content)
+    provider = root.find(METADATA + "IDPSSODescriptor")
+    if root.tag != METADATA + "EntityDescriptor" or provider is None:
+        raise invalid("file", "value must be the metadata of one identity provider", "format")
+    keys = [key for key in provider.findall(METADATA + "KeyDescriptor") if key.get("use", "signing") == "signing"]
+    certificates = [one.text or "" for key in keys for one in key.iter(SIGNATURE + "X509Certificate")]
+    service = provider.find(METADATA + "SingleSignOnService")
+    return {
+        "single_sign_on_url": service.get("Location", "") if service is not None else "",
+        "entity_id": root.get("entityID", ""),
+        "signing_certificates": ["".join(text.split()) for text in certificates],
+    }
+
+
+def _xml(content: str) -> ElementTree.Element:
+    """A document without a type declaration: entities could make little text a lot. Raises InvalidArguments."""
+    try:
+        raw = base64.b64decode(content, validate=True)
+        if b"<!" in raw.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
+            raise invalid("file", "value must be XML without a document type", "format")
+        return ElementTree.fromstring(raw)
+    except (ValueError, ElementTree.ParseError):
+        raise invalid("file", "value must be an XML file in base64", "format") from None
+
+
 ONE = "/saml/{saml_id}"
 CERTIFICATE = "/saml-certificates/{certificate_id}"
 ROUTES = [
@@ -123,6 +169,7 @@ ROUTES = [
     Route(method="DELETE", path=ONE, handler=delete, status=204),
     Route(method="GET", path=ONE + "/certificates", handler=list_certificates),
     Route(method="POST", path=ONE + "/certificates", handler=add_certificate, body=AddCertificate),
+    Route(method="POST", path="/parse-saml-metadata", handler=parse_metadata, body=ParseMetadata),
     Route(method="GET", path=CERTIFICATE, handler=get_certificate),
     Route(method="DELETE", path=CERTIFICATE, handler=delete_certificate, status=204),
 ]

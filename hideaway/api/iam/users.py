@@ -127,8 +127,8 @@ def update_username(call: Call, body: UpdateUsername) -> dict[str, Any]:
 
 
 def update_password(call: Call, body: UpdatePassword) -> dict[str, Any]:
-    """The password is not kept: nobody logs in here."""
-    return _change(call)
+    """When is kept, the password is not: nobody logs in here."""
+    return _change(call, password_set_at=call.change.now)
 
 
 def lock(call: Call) -> dict[str, Any]:
