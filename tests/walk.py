@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from hideaway.api.k8s import catalogue
 from hideaway.api.pipeline import Route
 from hideaway.api.products import PRODUCTS
 from hideaway.cloud.change import Change
@@ -143,7 +144,7 @@ def sample(hint: Any, text: str) -> Any:
 
 
 PLAUSIBLE: dict[str, dict[str, Any]] = {
-    "clusters": {"name": "walker", "version": "1.34.2", "cni": "cilium", "type": "kapsule"},
+    "clusters": {"name": "walker", "version": catalogue.versions()[0].name, "cni": "cilium", "type": "kapsule"},
     "pools": {"name": "walker", "node_type": "DEV1-M", "size": 1},
     "servers": {"name": "walker", "commercial_type": "DEV1-S"},
     "instances": {

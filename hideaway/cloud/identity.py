@@ -22,6 +22,32 @@ class Project(Document, frozen=True, kw_only=True):
     qualification: dict[str, Any] | None = None
 
 
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """What is signed. type: global, k8s, instance, ..., or unknown_type."""
+
+    id: str
+    type: str
+    name: str
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+
+class ContractSignature(Document, frozen=True, kw_only=True):
+    """An organization's signature under a contract: asked for, and (signed_at) given."""
+
+    kind: ClassVar[str] = "account/contract_signature"
+    resource: ClassVar[str] = "contract_signature"
+
+    contract: Contract
+    signed_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return self.contract.name
+
+
 class User(Document, frozen=True, kw_only=True):
     """type: owner, member. status: activated, invitation_pending. Its two_factor_enabled is mfa, when answered."""
 

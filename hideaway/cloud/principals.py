@@ -36,10 +36,11 @@ def _orphan_policies(change: Change, principal_id: str) -> None:
         change.ledger.put(policy.changed(change.now, user_id=None, group_id=None, application_id=None))
 
 
-def remove_project(change: Change, project: Project) -> None:
+def remove_project(change: Change, project: Project, *, and_resources: bool = False) -> None:
     """Delete an empty project, with what each has from its beginning: default VPCs and security groups; and SSH keys.
 
-    Raises PreconditionFailed for the organization's default one and for one in which anything else is left.
+    and_resources: also one that is not empty, with everything in it, at once. Raises PreconditionFailed for the
+    organization's default one and (else) for one in which anything is left.
     """
     if project.id == project.organization_id:
         raise PreconditionFailed(
@@ -47,7 +48,7 @@ def remove_project(change: Change, project: Project) -> None:
         )
     held = [d for type_ in KINDS.values() for d in change.ledger.find(type_, project=project.id) if d != project]
     left = sorted({d.kind.partition("/")[2].replace("_", " ") for d in held if not _goes_with_project(d)})
-    if left:
+    if left and not and_resources:
         raise PreconditionFailed(
             "resource_still_in_use", f"the project still has: {', '.join(left)}", project.resource, project.id
         )

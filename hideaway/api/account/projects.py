@@ -8,8 +8,8 @@ from hideaway.api.access import require
 from hideaway.api.call import Call, answer
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
-from hideaway.api.shapes import Body, Listing, Name, Text, given
-from hideaway.base.errors import NotFound, PreconditionFailed
+from hideaway.api.shapes import Body, Listing, Name, Query, Text, given
+from hideaway.base.errors import NotFound, PreconditionFailed, invalid
 from hideaway.cloud.founding import found_project
 from hideaway.cloud.identity import Project
 from hideaway.cloud.principals import remove_project
@@ -51,6 +51,10 @@ class Qualification(Body, frozen=True, kw_only=True):
 
 class SetQualification(Body, frozen=True, kw_only=True):
     qualification: Qualification | None = None
+
+
+class Confirmation(Query, frozen=True, kw_only=True):
+    project_name: str | None = None
 
 
 class ListProjects(Listing, frozen=True, kw_only=True):
@@ -102,12 +106,24 @@ def update(call: Call, body: UpdateProject) -> dict[str, Any]:
 
 def delete(call: Call) -> None:
     """Refused for the default project, for the caller's own default one, and while anything is left in it."""
-    project = _own(call)
+    remove_project(call.change, _not_in_use(call, _own(call)))
+
+
+def _not_in_use(call: Call, project: Project) -> Project:
     if project.id == call.principal.default_project_id:
         raise PreconditionFailed(
             "resource_still_in_use", "the project is the default one of the API key in use", Project.resource
         )
-    remove_project(call.change, project)
+    return project
+
+
+def delete_with_resources(call: Call, query: Confirmation) -> dict[str, Any]:
+    """With everything in it, whatever that is doing. The project's name must be said, as a safeguard."""
+    project = _not_in_use(call, _own(call))
+    if query.project_name != project.name:
+        raise invalid("project_name", "is not the project's name")
+    remove_project(call.change, project, and_resources=True)
+    return view(project) | {"status": "deleting"}
 
 
 def qualify(call: Call, body: SetQualification) -> dict[str, Any]:
@@ -124,5 +140,9 @@ ROUTES = [
     Route(method="GET", path=ONE, handler=get),
     Route(method="PATCH", path=ONE, handler=update, body=UpdateProject),
     Route(method="DELETE", path=ONE, handler=delete, status=204),
+    Route(
+        method="POST", path=ONE + "/delete-with-resources", handler=delete_with_resources, query=Confirmation,
+        records=False,
+    ),
     Route(method="POST", path=ONE + "/project-qualification", handler=qualify, body=SetQualification),
-]
+]  # fmt: skip

@@ -21,12 +21,6 @@ VERSIONS = [
     "lb/v1", "marketplace/v2", "rdb/v1", "vpc/v2", "vpcgw/v2",
 ]  # fmt: skip
 GAPS: dict[str, str] = {
-    "GET /account/v3/contract-signatures": "not built yet",
-    "GET /account/v3/contract-signatures/{contract_signature_id}/download": "not built yet",
-    "POST /account/v3/contract-signatures": "not built yet",
-    "POST /account/v3/contract-signatures/check": "not built yet",
-    "POST /account/v3/contract-signatures/{contract_signature_id}/validate": "not built yet",
-    "POST /account/v3/projects/{project_id}/delete-with-resources": "not built yet",
 }
 """What is not served, as `METHOD path`, and why. It is exact: a line for what is served fails the test, too."""
 
