@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hideaway.api.k8s import catalogue
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.compile import compile_fabric
 from tests.api_in_process import Cloud
@@ -139,7 +140,7 @@ junk = st.one_of(
 
 
 LIKELY: dict[str, list[str]] = {
-    "version": ["1.34.2", "1.33.6", "1"], "cni": ["cilium", "calico", "kilo", "none"], "image": ["debian_bookworm"],
+    "version": [*(v.name for v in catalogue.versions()), "1"], "cni": ["cilium", "calico", "kilo", "none"], "image": ["debian_bookworm"],
     "type": ["kapsule", "multicloud", "VPC-GW-S", "LB-S", "routed_ipv4", "unmanaged", "signing"],
     "node_type": ["DEV1-M", "DB-DEV-S", "external"], "commercial_type": ["DEV1-S"], "volume_type": ["l_ssd", "lssd"],
     "engine": ["PostgreSQL-15", "MySQL-8"], "password": ["Walker-1234567"], "user_name": ["walker"],
