@@ -195,7 +195,7 @@ def power_on(change: Change, server: Server) -> Server:
     """Start a server; one that asked for a dynamic address gets it, unless it has an IPv4 one already."""
     _give_dynamic(change, server)
     detail = "stopped in place" if server.state == "stopped in place" else "allocating node"
-    return _begin(change, server, "starting", "running", detail)
+    return _begin(change, _booting(server), "starting", "running", detail)
 
 
 def power_off(change: Change, server: Server) -> Server:
@@ -211,7 +211,7 @@ def stop_in_place(change: Change, server: Server) -> Server:
 
 def reboot(change: Change, server: Server) -> Server:
     """Stop and start a server."""
-    return _begin(change, server, "starting", "running", "rebooting")
+    return _begin(change, _booting(server), "starting", "running", "rebooting")
 
 
 def terminate(change: Change, server: Server) -> Server:
@@ -224,6 +224,10 @@ def depart(change: Change, server: Server) -> Server:
     """Stop a server that nothing belongs to any more; with its stop it is gone."""
     kept = server.changed(change.now, volumes={}, default_ip_id=None, state_detail="terminating")
     return change.begin(kept, "stopping", GONE)
+
+
+def _booting(server: Server) -> Server:
+    return msgspec.structs.replace(server, boots=server.boots + 1)
 
 
 def _begin(change: Change, server: Server, state: str, to: str, detail: str) -> Server:

@@ -43,6 +43,7 @@ class Server(Document, frozen=True, kw_only=True):
     password_key_id: str | None = None  # the SSH key that Windows' first password is encrypted for
     user_data: dict[str, str] = {}  # key -> value, base64
     node_id: str | None = None  # the Kubernetes node that it is
+    boots: int = msgspec.field(default=0, name="_boots")  # how often it was started or rebooted
 
     @property
     def refs(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ def _host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
         role=Role.NODE if server.node_id else Role.INSTANCE,
         ports=ports,
         routes=routes(ports, ways),
+        boots=server.boots,
         because=because(server),
     )
 

@@ -157,7 +157,10 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it."""
+    """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
+
+    boots counts its starts: one that is started again is built anew, without what ran or was changed inside.
+    """
 
     id: str
     name: str
@@ -167,6 +170,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Gateway | None = None
     router: Router | None = None
     listeners: tuple[Listener, ...] = ()
+    boots: int = 0
     because: str = ""
 
 

@@ -53,7 +53,7 @@ class _Change:
         self.rebuilt = {
             host
             for host in self.old.keys() & self.new.keys()
-            if host in suspects or self.old[host].forwards != self.new[host].forwards
+            if host in suspects or _differ_from_the_start(self.old[host], self.new[host])
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -128,6 +128,10 @@ class _Change:
         made = {step.host for step in ordered if isinstance(step, AddHost)}
         if pulse != beating or PULSE in self.suspects or made & {each.host for each in pulse.listeners}:
             yield pulse
+
+
+def _differ_from_the_start(old: Shape, new: Shape) -> bool:
+    return (old.forwards, old.boots) != (new.forwards, new.boots)
 
 
 def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:

@@ -25,6 +25,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Gateway | None
     router: Router | None
     listeners: tuple[Listener, ...]
+    boots: int
 
     @property
     def forwards(self) -> tuple[bool, bool]:
@@ -67,6 +68,7 @@ def _shape(host: Host, owners: Owners) -> Shape:
         gateway=_gateway(host.gateway),
         router=_router(host.router),
         listeners=host.listeners,
+        boots=host.boots,
     )
 
 

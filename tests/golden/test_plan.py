@@ -14,7 +14,7 @@ import pytest
 
 from hideaway.backends.linux import text
 from hideaway.backends.linux.operations import Operation
-from hideaway.fabric.model import Action, Direction, Fabric, Protocol, Router, RouterRule, Rule
+from hideaway.fabric.model import Action, Direction, Fabric, Host, Protocol, Router, RouterRule, Rule
 from hideaway.plan import Step, plan
 from tests import fabrics
 from tests.fabrics import cluster, fabric, group, node, probe, tcp
@@ -55,12 +55,18 @@ ROUTED = fabric(
     segments=("pn", "pn2"),
 )
 
+
+def rebooted(host: Host) -> Host:
+    return msgspec.structs.replace(host, boots=host.boots + 1)
+
+
 CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
     "cluster_from_nothing": (cluster(), Fabric(), frozenset()),
     "rule_added": (cluster(tcp(30080)), cluster(), frozenset()),
     "gateway_detached": (cluster(attached=False), cluster(), frozenset()),
     "gateway_attached": (cluster(), cluster(attached=False), frozenset()),
     "port_translated": (cluster(forwards=(fabrics.pat(2222),)), cluster(), frozenset()),
+    "node_rebooted": (fabric(rebooted(node()), probe()), fabric(node(), probe()), frozenset()),
     "node_removed": (fabric(probe()), fabric(node(), probe(), filters=(group(),)), frozenset()),
     "stateless_group": (STATELESS, Fabric(), frozenset()),
     "router": (ROUTED, Fabric(), frozenset()),

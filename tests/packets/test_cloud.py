@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hideaway.base.tree import Item
@@ -68,8 +69,6 @@ class Scene:
     def reason(self) -> str:
         """What `hideaway status` says of the isolated pool."""
         with self.cloud.http() as http:
-            import msgspec
-
             tree = msgspec.json.decode(http.get("/hideaway/v1/status").content, type=Item)
         (pool,) = [i for i in tree.walk() if i.id == self.stage.isolated_pool]
         return pool.reason
@@ -195,6 +194,22 @@ def detach(scene: Scene) -> Callable[[], None]:
     return lambda: attach(scene.apis, scene.stage.gateway_id, scene.stage.network_id) and None
 
 
+def delete(scene: Scene) -> Callable[[], None]:
+    gateways = scene.apis.gateways
+    gateways.delete_gateway(gateway_id=scene.stage.gateway_id, delete_ip=True)
+
+    def another() -> None:
+        made = gateways.create_gateway(type_="VPC-GW-S", name="egress", enable_smtp=False, enable_bastion=False)
+        assert until(lambda: gateways.get_gateway(gateway_id=made.id).status == "running", 10) is not None
+        attach(scene.apis, made.id, scene.stage.network_id)
+        assert made.ipv4 is not None
+        scene.stage = msgspec.structs.replace(
+            scene.stage, gateway_id=made.id, gateway_address=str(made.ipv4.address).partition("/")[0]
+        )
+
+    return another
+
+
 def operate(field: str, broken: object, mended: object) -> Callable[[Scene], Callable[[], None]]:
     """Break the gateway by hideaway's own route."""
 
@@ -226,6 +241,7 @@ def switch(field: str) -> Callable[[Scene], Callable[[], None]]:
 
 BREAKS = {
     "detached": (detach, "no Public Gateway is attached"),
+    "deleted": (delete, "no Public Gateway is attached"),
     "stopped": (operate("stopped", True, False), "stopped"),
     "legacy": (operate("is_legacy", True, False), "legacy"),
     "no masquerade": (switch("enable_masquerade"), "masquerade"),
@@ -249,6 +265,18 @@ def test_isolated_nodes_live_by_their_gateway(scene: Scene, how: str) -> None:
         mend()
     assert scene.isolated_become("ready"), scene.reason()
     assert scene.reason() == ""
+
+
+def test_a_reboot_builds_a_node_anew(scene: Scene) -> None:
+    node = scene.stage.isolated[1]
+    assert scene.hosts.run(node.name, "ip", "link", "delete", "ens5").returncode == 0
+    (found,) = scene.apis.k8s.list_nodes(cluster_id=scene.stage.cluster_id, name=node.name).nodes
+    assert until(lambda: scene.apis.k8s.get_node(node_id=found.id).status == "not_ready", GRACE + 10) is not None
+    scene.apis.k8s.reboot_node(node_id=found.id)
+    assert scene.isolated_become("ready"), scene.reason()
+    assert scene.hosts.call(scene.stage.instance.name, node.private) is None, "what ran there is gone"
+    scene.hosts.listen(node.name)
+    assert until(lambda: scene.hosts.call(scene.stage.instance.name, node.private) is not None, 10) is not None
 
 
 def test_a_gateway_of_another_region_is_refused(scene: Scene) -> None:

@@ -28,6 +28,13 @@ def test_a_server_that_is_being_deleted_is_none() -> None:
     assert [h.name for h in cloud.fabric().hosts] == ["internet"]
 
 
+def test_each_start_makes_a_host_anew() -> None:
+    cloud = Cloud()
+    server = cloud.server(boots=1)
+    assert cloud.host(server).boots == 1
+    assert cloud.host(cloud.change(server, boots=2)).boots == 2
+
+
 def test_one_public_port_carries_the_addresses_of_both_families() -> None:
     cloud = Cloud()
     group = cloud.group()
