@@ -140,7 +140,8 @@ junk = st.one_of(
 
 
 LIKELY: dict[str, list[str]] = {
-    "version": [*(v.name for v in catalogue.versions()), "1"], "cni": ["cilium", "calico", "kilo", "none"], "image": ["debian_bookworm"],
+    "version": [*(v.name for v in catalogue.versions()), "1"], "cni": ["cilium", "calico", "kilo", "none"],
+    "image": ["debian_bookworm"],
     "type": ["kapsule", "multicloud", "VPC-GW-S", "LB-S", "routed_ipv4", "unmanaged", "signing"],
     "node_type": ["DEV1-M", "DB-DEV-S", "external"], "commercial_type": ["DEV1-S"], "volume_type": ["l_ssd", "lssd"],
     "engine": ["PostgreSQL-15", "MySQL-8"], "password": ["Walker-1234567"], "user_name": ["walker"],
