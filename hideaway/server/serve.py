@@ -86,7 +86,11 @@ class Running:
         return self.loop.health.error if self.loop else ""
 
 
-def serve(options: Options, say: Say = print) -> int:
+def _say(text: str) -> None:
+    print(text, flush=True)  # at once, into a file or a pipe as well: it is what tells that the server is there
+
+
+def serve(options: Options, say: Say = _say) -> int:
     """Serve until SIGINT or SIGTERM; say what a person should know. Returns the exit status.
 
     Raises Unavailable when the address or the state folder cannot be had, or the data plane that was demanded.

@@ -14,12 +14,13 @@ import pytest
 
 from hideaway.cli import CANNOT, run
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SCW_")}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("SCW_", "PYTHON"))}
+"""Without PYTHONUNBUFFERED either: what `up` says must reach a pipe by itself."""
 
 
 def started(temporary: Path, *arguments: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "hideaway.cli", "up", "--listen", "127.0.0.1:0", *arguments]
-    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
+    environment = {**ENVIRONMENT, "TMPDIR": str(temporary)}
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
