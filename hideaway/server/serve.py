@@ -11,7 +11,6 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces
@@ -95,7 +94,8 @@ def serve(options: Options, say: Say = _say) -> int:
 
     Raises Unavailable when the address or the state folder cannot be had, or the data plane that was demanded.
     """
-    with _put_away_when_stopped(), _state(options) as folder, contextlib.ExitStack() as ends:
+    stop = _Stop()
+    with stop.minded(), _state(options) as folder, contextlib.ExitStack() as ends:
         _free_port(options)  # before a living world is adopted: a start that fails leaves it to the next one
         store = Store(folder.store() if folder else None, options.durability)
         ends.callback(store.close)
@@ -107,22 +107,42 @@ def serve(options: Options, say: Say = _say) -> int:
         if running.loop is not None:
             ends.callback(running.loop.stop)
             running.loop.start(adopted=adopted)
-        asyncio.run(_serve(options, running, folder, why_not, say))
+        asyncio.run(_serve(options, running, folder, why_not, stop, say))
     return 0
 
 
-@contextlib.contextmanager
-def _put_away_when_stopped() -> Iterator[None]:
-    """SIGTERM before there is a loop that minds it ends the start as SIGINT does: what was begun is put away."""
+class _Stop:
+    """What SIGINT and SIGTERM say, from the start on: once the server serves it stops, and never half-way to there.
 
-    def stopped(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
+    A signal that raised would be met anywhere, also between a world and whoever ends it.
+    """
 
-    before = signal.signal(signal.SIGTERM, stopped)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __init__(self) -> None:
+        self.told = False
+        self._tell: Callable[[], object] | None = None
+
+    @contextlib.contextmanager
+    def minded(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self.told = True
+        if self._tell is not None:
+            self._tell()
+
+    async def wait(self) -> None:
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+        self._tell = lambda: loop.call_soon_threadsafe(heard.set)
+        try:
+            if not self.told:
+                await heard.wait()
+        finally:
+            self._tell = None
 
 
 @contextlib.contextmanager
@@ -159,7 +179,9 @@ def _backend(options: Options, place: Path) -> tuple[Backend | None, bool, str]:
     return backend, adopted, ""
 
 
-async def _serve(options: Options, running: Running, folder: Folder | None, why_not: str, say: Say) -> None:
+async def _serve(
+    options: Options, running: Running, folder: Folder | None, why_not: str, stop: _Stop, say: Say
+) -> None:
     port = _free_port(options)
     options = msgspec.structs.replace(options, port=port)
     http = HttpServer(
@@ -174,15 +196,12 @@ async def _serve(options: Options, running: Running, folder: Folder | None, why_
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
     )
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(http.serve())
     await _listening(options, serving)
     if folder is not None:
         folder.keep_server(Server(url=options.url, pid=os.getpid(), data_plane=running.data_plane, version=__version__))
     _welcome(options, running, folder, why_not, say)
-    await stopping.wait()
+    await stop.wait()
     say("stopping")
     http.stop()  # type: ignore[no-untyped-call]  # granian's own
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):

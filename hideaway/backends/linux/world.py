@@ -107,12 +107,7 @@ def create(folder: Path, rootless: bool, linger: float) -> World:
             stderr=log,
             start_new_session=True,  # what a terminal sends to the server is not for the world
         )
-    try:
-        ready = _ready(process)
-    except BaseException:  # the server is told to end: its half-made world has nobody to wait for
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    if not ready:
+    if not _ready(process):
         status = _stop(process)
         if status == keeper.BUSY:
             return _adopt_soon(folder)
