@@ -15,6 +15,7 @@ from hideaway.cloud import addressing
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import GONE
 from hideaway.cloud.interfaces import leave_network
+from hideaway.cloud.kubernetes import Node, Pool
 from hideaway.cloud.network import Attachment, Ip
 from hideaway.cloud.places import region_of
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
@@ -222,7 +223,8 @@ def terminate(change: Change, server: Server) -> Server:
 
 def depart(change: Change, server: Server) -> Server:
     """Stop a server that nothing belongs to any more; with its stop it is gone."""
-    kept = server.changed(change.now, volumes={}, default_ip_id=None, state_detail="terminating")
+    _leave_node(change, server)
+    kept = server.changed(change.now, volumes={}, default_ip_id=None, state_detail="terminating", node_id=None)
     return change.begin(kept, "stopping", GONE)
 
 
@@ -237,7 +239,20 @@ def _begin(change: Change, server: Server, state: str, to: str, detail: str) -> 
 def remove_server(change: Change, server: Server, *, local_volumes: bool = True, block_volumes: bool = True) -> None:
     """Forget a server, its NICs, their addresses, its dynamic address and, as asked, its volumes; the rest stays."""
     release(change, server, local_volumes=local_volumes, block_volumes=block_volumes)
+    _leave_node(change, server)
     change.ledger.remove(server)
+
+
+def _leave_node(change: Change, server: Server) -> None:
+    """A Kubernetes node whose server is deleted under it stays, not ready, until it is replaced; its pool warns."""
+    node = change.ledger.get(Node, server.node_id) if server.node_id else None
+    if node is None or node.status == "deleting":
+        return
+    lost = node.silent(change.now, "its server was deleted")
+    change.ledger.put(msgspec.structs.replace(lost, server_id=""))
+    pool = change.ledger.get(Pool, node.pool_id)
+    if pool is not None and pool.pending is None:
+        change.ledger.put(pool.changed(change.now, status="warning"))
 
 
 def release(change: Change, server: Server, *, local_volumes: bool = False, block_volumes: bool = False) -> None:

@@ -227,7 +227,8 @@ class Pool(Document, frozen=True, kw_only=True):
 class Node(Document, frozen=True, kw_only=True):
     """status: creating, starting, registering, ready, not_ready, rebooting, upgrading, creation_error, deleting.
 
-    error_message says why it is not ready. An external node (of a Kosmos pool) has no server_id.
+    error_message says why it is not ready. server_id is "" for one whose server was deleted under it, and for an
+    external one (of a Kosmos pool).
     """
 
     kind: ClassVar[str] = "k8s/node"
@@ -250,6 +251,11 @@ class Node(Document, frozen=True, kw_only=True):
     @property
     def refs(self) -> tuple[str, ...]:
         return tuple(r for r in (self.cluster_id, self.pool_id, self.server_id) if r)
+
+    @property
+    def external(self) -> bool:
+        """Whether it is a machine elsewhere that was let into a Kosmos pool."""
+        return self.provider_id.startswith("scaleway://external/")
 
     def settled(self, ledger: Ledger, now: datetime) -> Document | None:
         if self.pending is not None and self.pending.to == "ready":

@@ -121,7 +121,7 @@ def upgrade_pool(change: Change, pool: Pool, version: str) -> Pool:
     """Begin to bring a pool to a version: every node is replaced (as recorded)."""
     kept = change.begin(msgspec.structs.replace(pool, version=version), "upgrading", "ready")
     for node in live_nodes(change.ledger, pool):
-        if node.server_id:
+        if not node.external:
             _swap(change, node)
     return change.need(Pool, kept.id)
 
@@ -238,6 +238,7 @@ def _give_addresses(change: Change, cluster: Cluster, server: Server) -> list[st
 
 def remove_node(change: Change, node: Node) -> Node:
     """Begin to delete a node; its server, addresses and volumes go at once."""
+    gone = node if node.status == "deleting" else change.retire(node)
     server = change.ledger.get(Server, node.server_id) if node.server_id else None
     if server is not None:
         ips = change.ledger.find(ServerIp, ref=server.id)
@@ -247,7 +248,7 @@ def remove_node(change: Change, node: Node) -> Node:
             if latest is not None:
                 instances.release_ip(change, latest)
     external.shut_out(change, node.id)
-    return node if node.status == "deleting" else change.retire(node)
+    return gone
 
 
 def replace_node(change: Change, node: Node) -> Node:

@@ -48,13 +48,16 @@ def _managed(call: Call) -> Node:
     node = call.own(Node, param="node_id")
     if node.status in TRANSIENT:
         raise TransientState(Node.resource, node.id, node.status)
-    if not node.server_id:
+    if node.external:
         raise PreconditionFailed("unknown_precondition", "an external node is not managed here", "node", node.id)
     return node
 
 
 def reboot(call: Call) -> dict[str, Any]:
-    return view(nodes.reboot_node(call.change, _managed(call)))
+    node = _managed(call)
+    if not node.server_id:
+        raise PreconditionFailed("unknown_precondition", "its server was deleted: replace the node", "node", node.id)
+    return view(nodes.reboot_node(call.change, node))
 
 
 def replace(call: Call) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def delete(call: Call, query: DeleteNode) -> dict[str, Any]:
     node = call.own(Node, param="node_id")
     if node.status == "deleting":
         raise TransientState(Node.resource, node.id, node.status)
-    if query.replace and node.server_id:
+    if query.replace and not node.external:
         return view(nodes.replace_node(call.change, node))
     return view(nodes.drop_node(call.change, node))
 

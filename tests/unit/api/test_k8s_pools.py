@@ -191,6 +191,31 @@ def test_a_pool_grows_and_loses_its_youngest_nodes(cloud: Cloud) -> None:
     assert cloud.get("/instance/v1/zones/fr-par-1/ips")["ips"] == []
 
 
+@pytest.mark.parametrize("way", ["terminate", "delete", "v2"])
+def test_a_node_whose_server_is_deleted_under_it_is_not_ready_until_it_is_replaced(cloud: Cloud, way: str) -> None:
+    id_ = cluster(cloud)["id"]
+    found = pool(cloud, id_, size=2)
+    lost, other = nodes(cloud, id_)
+    server = lost["provider_id"].rpartition("/")[2]
+    base = f"/instance/v1/zones/fr-par-1/servers/{server}"
+    if way == "v2":
+        cloud.ask("POST", f"/instance/v2alpha1/zones/fr-par-1/servers/{server}/stop-and-delete", {})
+    else:
+        cloud.ask("POST", f"{base}/action", {"action": "terminate" if way == "terminate" else "poweroff"})
+        if way == "delete":
+            assert cloud.ask("DELETE", base).status == 204
+    assert cloud.ask("GET", base).status == 404
+    left, well = nodes(cloud, id_)
+    assert (left["id"], left["status"], left["error_message"]) == (lost["id"], "not_ready", "its server was deleted")
+    assert well == other
+    assert cloud.get(f"/k8s/v1/regions/fr-par/pools/{found['id']}")["status"] == "warning"
+    assert cloud.ask("POST", f"/k8s/v1/regions/fr-par/nodes/{lost['id']}/reboot", {}).status == 412
+    cloud.ask("POST", f"/k8s/v1/regions/fr-par/nodes/{lost['id']}/replace", {})
+    cloud.get(f"/k8s/v1/regions/fr-par/pools/{found['id']}")
+    assert {n["status"] for n in nodes(cloud, id_)} == {"ready"}
+    assert cloud.get(f"/k8s/v1/regions/fr-par/pools/{found['id']}")["status"] == "ready"
+
+
 def test_a_node_is_restarted_replaced_and_deleted(cloud: Cloud) -> None:
     id_ = cluster(cloud)["id"]
     found = pool(cloud, id_, size=2)
