@@ -6,6 +6,16 @@ from typing import Any
 
 from scaleway.block.v1 import CreateVolumeRequestFromEmpty
 from scaleway.iam.v1alpha1 import RuleSpecs
+from scaleway.instance.v2alpha1 import (
+    CreateServerRequestBookIP,
+    CreateServerRequestCreateVolume,
+    CreateServerRequestPublicNetworkInterface,
+    CreateServerRequestServerIP,
+    CreateServerRequestServerVolume,
+    CreateTemplateRequestVolumeTemplate,
+    SecurityGroupRuleConfig,
+    SecurityGroupRulePortRange,
+)
 from scaleway.ipam.v1 import Source
 from scaleway.k8s.v1 import CreateClusterRequestPoolConfig
 from scaleway.lb.v1 import AclAction, AclActionRedirect, HealthCheck, HealthCheckTcpConfig, RouteMatch
@@ -21,7 +31,7 @@ def populate(sdk: Sdk) -> dict[str, Any]:
     """Make one of everything. Returns arguments by name, some as `<product>.<name>` where products share a name."""
     network = sdk.vpc.create_private_network(name="n", default_route_propagation_enabled=False)
     known = _network(sdk, network) | _gateway(sdk, network) | _cluster(sdk, network) | _server(sdk, network)
-    known |= _database(sdk, network) | _balancer(sdk) | _people(sdk) | _disks(sdk)
+    known |= _database(sdk, network) | _balancer(sdk) | _people(sdk) | _disks(sdk) | _server2(sdk, network)
     known["private_network_id"] = network.id
     images = sdk.marketplace.list_images(include_eol=False).images
     known["marketplace.image_id"] = images[0].id
@@ -112,6 +122,49 @@ def _server(sdk: Sdk, network: Any) -> dict[str, Any]:
     return {
         "server_id": server.id, "private_nic_id": nic.id, "security_group_id": group.id,
         "security_group_rule_id": rule.id, "placement_group_id": placement.id, "ip": address.id,
+    }  # fmt: skip
+
+
+def _server2(sdk: Sdk, network: Any) -> dict[str, Any]:
+    """The same again in instance/v2alpha1's words."""
+    api = sdk.instance2
+    group = api.create_security_group(
+        name="g2", description="", disable_default_rules=False, project_default=False, stateless=False
+    )
+    inbound = made(
+        SecurityGroupRuleConfig, protocol="tcp", direction="inbound", action="accept", source_ip_range="192.0.2.0/24",
+        destination_ip_range="0.0.0.0/0", destination_ports=SecurityGroupRulePortRange(start=80, end=90), position=1,
+    )  # fmt: skip
+    added = api.add_security_group_rules(security_group_id=group.id, security_group_rules=[inbound])
+    root = made(CreateServerRequestCreateVolume, name="root", tags=[], image_label="ubuntu_jammy")
+    new_ip = made(CreateServerRequestBookIP, type_="zonal_ipv4", tags=["v2"])
+    server = api.create_server(
+        name="s2", server_type="DEV1-S",
+        volumes=[made(CreateServerRequestServerVolume, volume_type="sbs", new_volume=root)],
+        public_network_interface=CreateServerRequestPublicNetworkInterface(
+            ips=[CreateServerRequestServerIP(new_ip=new_ip)], security_group_id=group.id
+        ),
+    )  # fmt: skip
+    nic = api.create_private_network_interface(private_network_id=network.id)
+    api.attach_server_private_network_interface(server_id=server.id, private_network_interface_id=nic.id)
+    api.start_server(server_id=server.id)
+    ended(api.get_server, "started", server_id=server.id)
+    volume = made(
+        CreateTemplateRequestVolumeTemplate, volume_type="sbs", name="root", tags=[], image_label="ubuntu_jammy"
+    )
+    template = api.create_template(
+        name="t", server_type="DEV1-S", public_ip_v4_count=1, public_ip_v6_count=0, security_group_id=group.id,
+        volumes=[volume],
+    )  # fmt: skip
+    api.set_server_cloud_init(server_id=server.id, content="eA==")
+    api.set_template_cloud_init(template_id=template.id, content="eA==")
+    local = sdk.volumes2.create_volume(name="l2", size=10_000_000_000, volume_type="l_ssd")
+    kept = sdk.volumes2.create_snapshot(name="k2", base_volume_id=local.id, public=False)
+    return {
+        "instance2.server_id": server.id, "private_network_interface_id": nic.id,
+        "instance2.security_group_id": group.id, "instance2.security_group_rule_id": added.added_rules[0].id,
+        "template_id": template.id,
+        "instance2.key": "cloud-init", "volumes2.volume_id": local.id, "volumes2.snapshot_id": kept.id,
     }  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from scaleway import Client
-from scaleway.account.v3 import AccountV3ProjectAPI
+from scaleway.account.v3 import AccountV3ContractAPI, AccountV3ProjectAPI
 from scaleway.block.v1 import BlockV1API
 from scaleway.iam.v1alpha1 import IamV1Alpha1API
 from scaleway.instance.v1 import InstanceV1API
+from scaleway.instance.v2alpha1 import InstanceV2Alpha1API, InstanceV2Alpha1VolumeAPI
 from scaleway.ipam.v1 import IpamV1API
 from scaleway.k8s.v1 import K8SV1API
 from scaleway.lb.v1 import LbV1ZonedAPI
@@ -64,9 +65,12 @@ class Sdk:
             }
         )
         self.account = Checked(AccountV3ProjectAPI(self.client))
+        self.contracts = Checked(AccountV3ContractAPI(self.client))
         self.block = Checked(BlockV1API(self.client))
         self.iam = Checked(IamV1Alpha1API(self.client))
         self.instance = Checked(InstanceV1API(self.client))
+        self.instance2 = Checked(InstanceV2Alpha1API(self.client))
+        self.volumes2 = Checked(InstanceV2Alpha1VolumeAPI(self.client))
         self.ipam = Checked(IpamV1API(self.client))
         self.k8s = Checked(K8SV1API(self.client))
         self.lb = Checked(LbV1ZonedAPI(self.client))

@@ -31,7 +31,7 @@ def make(cloud: Cloud, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_server_is_the_same_in_both_versions(cloud: Cloud) -> None:
-    ips = [{"new_ip": {"ip_type": "zonal_ipv4", "tags": ["a"]}}, {"new_ip": {"ip_type": "zonal_ipv6"}}]
+    ips = [{"new_ip": {"type": "zonal_ipv4", "tags": ["a"]}}, {"new_ip": {"type": "zonal_ipv6"}}]
     local = {"volume_type": "l_ssd", "new_volume": {"name": "data", "size": 10 * GB}}
     made = make(cloud, tags=["x"], volumes=[BOOT, local], public_network_interface={"ips": ips})
     assert (made["status"], made["server_type"], made["architecture"]) == ("stopped", "DEV1-S", "x86_64")
@@ -75,7 +75,7 @@ def test_actions_and_their_states(cloud: Cloud) -> None:
         ),
         ({"volumes": [{"volume_type": "l_ssd", "new_volume": {"size": 900 * GB}}]}, "volumes"),
         ({"public_network_interface": {"ips": [{}]}}, "public_network_interface.ips.0"),
-        ({"public_network_interface": {"ips": [{"new_ip": {}}]}}, "public_network_interface.ips.0.new_ip.ip_type"),
+        ({"public_network_interface": {"ips": [{"new_ip": {}}]}}, "public_network_interface.ips.0.new_ip.type"),
     ],
 )
 def test_what_a_server_cannot_be_made_of(cloud: Cloud, fields: dict[str, Any], wrong: str) -> None:
@@ -177,7 +177,7 @@ def test_a_server_goes_with_what_is_asked_for(cloud: Cloud) -> None:
     network = it.network(cloud)
 
     def full() -> tuple[str, dict[str, Any]]:
-        ips = [{"new_ip": {"ip_type": "zonal_ipv4"}}, {"new_ip": {"ip_type": "zonal_ipv4"}}]
+        ips = [{"new_ip": {"type": "zonal_ipv4"}}, {"new_ip": {"type": "zonal_ipv4"}}]
         id_ = make(cloud, public_network_interface={"ips": ips})["id"]
         cloud.post(f"{V2}/private-network-interfaces", private_network_id=network, server_id=id_)
         return f"{SERVERS}/{id_}", cloud.get(f"{SERVERS}/{id_}")

@@ -13,7 +13,7 @@ from hideaway.cloud.servers import Server, ServerIp
 
 
 class NewIp(Body, frozen=True, kw_only=True):
-    ip_type: Literal["zonal_ipv4", "zonal_ipv6", "unknown_ip_type"] | None = None
+    type: Literal["zonal_ipv4", "zonal_ipv6", "unknown_ip_type"] | None = None
     tags: Tags | None = None
 
 
@@ -23,14 +23,14 @@ def public_ip(call: Call, server: Server, id_: str | None, new: NewIp | None, wh
         raise invalid(where, "one of ipam_ip_id and new_ip is required", "required")
     if new is None:
         return free_ip(reserved_ip(call, server, id_ or "", f"{where}.ipam_ip_id"))
-    if new.ip_type in (None, "unknown_ip_type"):
-        raise invalid(f"{where}.new_ip.ip_type", "zonal_ipv4 or zonal_ipv6", "required")
+    if new.type in (None, "unknown_ip_type"):
+        raise invalid(f"{where}.new_ip.type", "zonal_ipv4 or zonal_ipv6", "required")
     return make_public_ip(
         call.change,
         organization_id=server.organization_id,
         project_id=server.project_id,
         zone=server.zone,
-        v6=new.ip_type == "zonal_ipv6",
+        v6=new.type == "zonal_ipv6",
         tags=new.tags or [],
     )
 

@@ -218,7 +218,7 @@ def create_server(call: Call, body: NamedServer) -> dict[str, Any]:
     template = own(call)
     usable(call, template)
     kinds = ["zonal_ipv4"] * template.public_ip_v4_count + ["zonal_ipv6"] * template.public_ip_v6_count
-    ips = [servers.ServerIpBody(new_ip=NewIp(ip_type=kind)) for kind in kinds]  # type: ignore[arg-type]
+    ips = [servers.ServerIpBody(new_ip=NewIp(type=kind)) for kind in kinds]  # type: ignore[arg-type]
     server = servers.make(
         call,
         servers.CreateServer(
