@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
+from typing import TypeVar
 
 from hideaway.base.tree import Item
 from hideaway.cloud.databases import Database
+from hideaway.cloud.documents import Document
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
 from hideaway.cloud.kubernetes import Cluster, Node, Pool
 from hideaway.cloud.memory import MemoryLedger
@@ -14,23 +17,37 @@ from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
 from hideaway.compile.faults import egress_fault
 
+D = TypeVar("D", bound=Document)
+
 WELL = {
     "ready", "running", "available", "pool_required", "stopped", "stopped in place",
 }  # fmt: skip
 """Statuses that nobody need worry about."""
 
 
-def report(ledger: MemoryLedger, organization_id: str, *, data_plane: str, error: str = "") -> Item:
-    """The tree of one organization. data_plane is `linux` or `none`, error what the control loop last said."""
+def report(
+    ledger: MemoryLedger,
+    organization_id: str,
+    *,
+    data_plane: str,
+    error: str = "",
+    shown: Callable[[Document], bool] = lambda _: True,
+) -> Item:
+    """The tree of one organization, as far as `shown` lets somebody see its resources.
+
+    data_plane is `linux` or `none`, error what the control loop last said.
+    """
+
+    def found(type_: type[D]) -> list[D]:
+        return [d for d in ledger.find(type_, organization=organization_id) if shown(d)]
+
     groups = [
-        _group("networks", [_network(ledger, n) for n in ledger.find(PrivateNetwork, organization=organization_id)]),
-        _group("gateways", [_gateway(ledger, g) for g in ledger.find(Gateway, organization=organization_id)]),
-        _group("clusters", [_cluster(ledger, c) for c in ledger.find(Cluster, organization=organization_id)]),
-        _group("servers", [
-            _server(ledger, s) for s in ledger.find(Server, organization=organization_id) if s.node_id is None
-        ]),
-        _group("databases", [_database(d) for d in ledger.find(Database, organization=organization_id)]),
-    ]  # fmt: skip
+        _group("networks", [_network(ledger, n) for n in found(PrivateNetwork)]),
+        _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
+        _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
+        _group("servers", [_server(ledger, s) for s in found(Server) if s.node_id is None]),
+        _group("databases", [_database(d) for d in found(Database)]),
+    ]
     notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
     return Item(
         kind="cloud",

@@ -13,9 +13,10 @@ from hideaway.api.pipeline import Product, Route
 from hideaway.api.shapes import Body
 from hideaway.base.errors import NotFound, PermissionDenied, PlainError
 from hideaway.cloud.change import Change
+from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.gateways import Gateway
 from hideaway.cloud.places import REGIONS
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import Fabric, Host
 
 
 class Inside(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +25,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     data_plane: str
     durability: Callable[[], str]
     """What an answered write survives: process or power."""
-    report: Callable[[str], Any]
-    """The tree of one organization."""
+    report: Callable[[str, Callable[[Document], bool]], Any]
+    """The tree of one organization, as far as somebody may see it."""
     fabric: Callable[[], Fabric]
     """What the data plane holds now."""
     command: Callable[[str, list[str]], list[str]] | None
@@ -34,9 +35,12 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """What the control loop failed with last, "" when it did not."""
     settled: Callable[[], bool]
     """Whether the data plane is all that is wanted."""
+    organization_id: str
+    """Whom the cloud was started for: to its owner belongs what all organizations share."""
     found: Callable[[Change], None]
-    """Make the owner's organization anew, in an empty ledger."""
-    clear: Callable[[Change], None]
+    """Make the owner's organization anew."""
+    clear: Callable[[Change, str], None]
+    """Forget all of one organization."""
 
 
 class Exec(Body, frozen=True, kw_only=True):
@@ -80,21 +84,28 @@ def own_product(inside: Inside) -> Product:
         }
 
     def status(call: Call) -> Any:
-        return inside.report(call.principal.organization_id)
+        principal = call.principal
+        return inside.report(principal.organization_id, lambda document: principal.may_know(document, call.area))
 
     def run(call: Call, body: Exec) -> dict[str, Any]:
         _owner(call, "host")
         if inside.command is None:
             raise PlainError(412, "there is no data plane here: no host to run a command in", "precondition_failed")
+        hosts = tuple(h for h in inside.fabric().hosts if _theirs(call, h))
+        host = Fabric(hosts=hosts).host(body.host)
         try:
-            return {"host": body.host, "argv": inside.command(body.host, body.command)}
+            if host is None and call.principal.organization_id != inside.organization_id:
+                raise NotFound("host", body.host)
+            return {"host": body.host, "argv": inside.command(host.id if host else body.host, body.command)}
         except NotFound:
-            names = ", ".join(sorted(h.name for h in inside.fabric().hosts)) or "none"
+            names = ", ".join(sorted(h.name for h in hosts)) or "none"
             raise PlainError(404, f"no host is called {body.host!r}; there are: {names}", "not_found") from None
 
     def reset(call: Call) -> None:
         _owner(call, "organization")
-        inside.clear(call.change)
+        if call.principal.organization_id != inside.organization_id:
+            raise PermissionDenied("write", "organization")
+        inside.clear(call.change, inside.organization_id)
         inside.found(call.change)
 
     return Product(
@@ -116,6 +127,15 @@ def own_product(inside: Inside) -> Product:
 def metadata(call: Call) -> dict[str, Any]:
     """What the vendor's Go SDK asks of the API's address before anything else (scaleway.md, Traps)."""
     return {"regions": [{"name": r, "zones": list(z)} for r, z in REGIONS.items()]}
+
+
+def _theirs(call: Call, host: Host) -> bool:
+    """Whether a host is the caller's organization's, or nobody's: the public internet's."""
+    kind, _, id_ = host.because.partition(":")
+    if kind == "fixed":
+        return True
+    found = call.change.ledger.get(KINDS[kind], id_)
+    return found is not None and found.organization_id == call.principal.organization_id
 
 
 def _owner(call: Call, resource: str) -> None:

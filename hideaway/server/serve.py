@@ -27,6 +27,7 @@ from hideaway.base.errors import Unavailable
 from hideaway.base.ids import Ids
 from hideaway.base.tree import Item
 from hideaway.cloud.change import Change
+from hideaway.cloud.documents import Document
 from hideaway.cloud.founding import found
 from hideaway.control.loop import Loop
 from hideaway.control.report import report
@@ -67,16 +68,17 @@ class Running:
             command=backend.command if backend else None,
             error=self._error,
             settled=lambda: self.loop is None or self.loop.settled,
+            organization_id=options.owner.organization_id,
             found=lambda change: found(change, options.owner),
-            clear=lambda change: change.ledger.clear(),  # type: ignore[attr-defined]  # the store's, not any ledger's
+            clear=lambda change, id_: change.ledger.clear(id_),  # type: ignore[attr-defined]  # the store's ledger's
         )
         settings = Settings(data_plane=backend is not None, heartbeat_grace=options.heartbeat_grace)
         products = (*PRODUCTS, own_product(inside))
         self.api = Api(store, self.clock, self.ids, options.pace, settings, products)
 
-    def _report(self, organization_id: str) -> Item:
+    def _report(self, organization_id: str, shown: Callable[[Document], bool]) -> Item:
         _, ledger = self.store.snapshot()
-        return report(ledger, organization_id, data_plane=self.data_plane, error=self._error())
+        return report(ledger, organization_id, data_plane=self.data_plane, error=self._error(), shown=shown)
 
     def _fabric(self) -> Fabric:
         return self.backend.present().fabric if self.backend else Fabric()

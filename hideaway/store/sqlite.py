@@ -253,11 +253,14 @@ class Transaction:
         self._db.execute("DELETE FROM refs WHERE kind=? AND id=?", key)
         self._known.forget(document)
 
-    def clear(self) -> None:
-        """Remove all documents."""
+    def clear(self, organization: str | None = None) -> None:
+        """Remove all documents, or all of one organization."""
         self._begin(("", ""))
-        self._db.execute("DELETE FROM documents")
-        self._db.execute("DELETE FROM refs")
+        if organization is None:
+            self._db.execute("DELETE FROM documents")
+        else:
+            self._db.execute("DELETE FROM documents WHERE organization=?", (organization,))
+        self._db.execute("DELETE FROM refs WHERE (kind, id) NOT IN (SELECT kind, id FROM documents)")
         self._known.clear()
 
     def _begin(self, key: tuple[str, str]) -> None:

@@ -1,0 +1,108 @@
+"""hideaway's own routes show and touch the caller's organization only, as far as the caller's policies go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hideaway.api.call import Settings
+from hideaway.api.pipeline import Api
+from hideaway.api.products import PRODUCTS
+from hideaway.base.errors import NotFound
+from hideaway.cloud.founding import found
+from hideaway.compile import compile_fabric
+from hideaway.control.report import report
+from hideaway.server.own import Inside, own_product
+from tests.api_in_process import Cloud
+from tests.unit.api.instances import running
+
+NETWORKS = "/vpc/v2/regions/fr-par/private-networks"
+
+
+def own_cloud() -> Cloud:
+    cloud = Cloud()
+
+    def fabric() -> Any:
+        return compile_fabric(cloud.store.snapshot()[1])
+
+    def command(host: str, argv: list[str]) -> list[str]:
+        if host != "edge" and fabric().host(host) is None:
+            raise NotFound("host", host)
+        return [host, *argv]
+
+    inside = Inside(
+        data_plane="linux",
+        durability=lambda: "process",
+        report=lambda id_, shown: report(cloud.store.snapshot()[1], id_, data_plane="linux", shown=shown),
+        fabric=fabric,
+        command=command,
+        error=lambda: "",
+        settled=lambda: True,
+        organization_id=cloud.owner.organization_id,
+        found=lambda change: found(change, cloud.owner),
+        clear=lambda change, id_: change.ledger.clear(id_),  # type: ignore[attr-defined]
+    )
+    products = (*PRODUCTS, own_product(inside))
+    cloud.application = Api(cloud.store, cloud.clock, cloud.ids, cloud.pace, Settings(), products).application()
+    return cloud
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    made = own_cloud()
+    yield made
+    made.close()
+
+
+def names(item: Any) -> set[str]:
+    return {item["name"]}.union(*(names(child) for child in item.get("children", ())))
+
+
+def restricted(cloud: Cloud, *sets: str, project: str) -> str:
+    """The secret key of an application that may this in one project."""
+    application = cloud.post("/iam/v1alpha1/applications", name="a")["id"]
+    rules = [{"permission_set_names": sets, "project_ids": [project]}] if sets else []
+    if rules:
+        cloud.post("/iam/v1alpha1/policies", name="p", application_id=application, rules=rules)
+    return str(cloud.post("/iam/v1alpha1/api-keys", application_id=application)["secret_key"])
+
+
+def test_status_shows_what_the_callers_policies_let_it_read(cloud: Cloud) -> None:
+    project = cloud.post("/account/v3/projects", name="p")["id"]
+    cloud.post(NETWORKS, name="ours")
+    cloud.post(NETWORKS, name="theirs", project_id=project)
+    assert {"ours", "theirs"} <= names(cloud.get("/hideaway/v1/status"))
+    for sets, seen in (((), set()), (("VPCReadOnly",), {"theirs"}), (("InstancesReadOnly",), set())):
+        key = restricted(cloud, *sets, project=project)
+        answer = cloud.ask("GET", "/hideaway/v1/status", key=key)
+        assert answer.status == 200
+        assert names(answer.body) & {"ours", "theirs"} == seen
+
+
+def test_commands_run_in_ones_own_organizations_hosts(cloud: Cloud) -> None:
+    other = cloud.organization().secret_key
+    server = running(cloud, name="mine")
+
+    def run(host: str, key: str = "") -> tuple[int, Any]:
+        answer = cloud.ask("POST", "/hideaway/v1/exec", {"host": host, "command": ["id"]}, key=key)
+        return answer.status, answer.body
+
+    assert run("mine")[1]["argv"] == run(server["id"])[1]["argv"] == [server["id"], "id"]
+    assert run("internet")[0] == run("edge")[0] == run("internet", other)[0] == 200
+    for host in ("mine", server["id"], "edge", "nobody"):
+        status, body = run(host, other)
+        assert (status, "mine" in body["message"].partition("there are:")[2]) == (404, False)
+    assert run("mine", restricted(cloud, "InstancesFullAccess", project=cloud.project))[0] == 403
+
+
+def test_reset_is_the_owners_and_leaves_other_organizations_alone(cloud: Cloud) -> None:
+    other = cloud.organization().secret_key
+    theirs = cloud.ask("POST", NETWORKS, {"name": "theirs"}, key=other).body
+    cloud.post(NETWORKS, name="ours")
+    assert cloud.ask("POST", "/hideaway/v1/reset", key=other).status == 403
+    assert cloud.ask("POST", "/hideaway/v1/reset", key=restricted(cloud, project=cloud.project)).status == 403
+    assert cloud.ask("POST", "/hideaway/v1/reset").status == 204
+    assert cloud.get(NETWORKS)["private_networks"] == []
+    assert cloud.ask("GET", f"{NETWORKS}/{theirs['id']}", key=other).body == theirs
