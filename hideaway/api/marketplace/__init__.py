@@ -37,6 +37,7 @@ class ListLocal(Page, frozen=True, kw_only=True):
     image_label: str | None = None
     zone: str | None = None
     type: Literal["instance_local", "instance_sbs", "unknown_type"] | None = None
+    arch: str | None = None
 
 
 class ListVersions(Page, frozen=True, kw_only=True):
@@ -130,6 +131,8 @@ def list_local(call: Call, query: ListLocal) -> dict[str, Any]:
     chosen = [i for zone in ZONES if query.zone in (None, zone) for i in current_images(zone) if i.label == label]
     if query.type not in (None, "unknown_type"):
         chosen = [i for i in chosen if i.type == query.type]
+    if query.arch not in (None, "unknown_arch"):
+        chosen = [i for i in chosen if i.arch == query.arch]
     order = {"type": "type", "created_at": "created_at"}
     found = _ordered(chosen, query, order, "type_asc")
     return _page("local_images", [local_view(i) for i in found], query)

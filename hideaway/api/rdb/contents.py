@@ -45,6 +45,7 @@ class ListDatabases(Listing, frozen=True, kw_only=True):
     name: str | None = None
     managed: bool | None = None
     owner: str | None = None
+    skip_size_retrieval: bool | None = None
 
 
 class SetPrivilege(Body, frozen=True, kw_only=True):
@@ -136,7 +137,10 @@ def create_database(call: Call, body: CreateDatabase) -> LogicalDatabase:
 
 def list_databases(call: Call, query: ListDatabases) -> dict[str, Any]:
     databases = call.own(Database, param="instance_id").databases
-    return listing("databases", databases, query, _itself, default_order="name_asc")
+    if query.skip_size_retrieval:
+        databases = [msgspec.structs.replace(database, size=0) for database in databases]
+    special = {"skip_size_retrieval": lambda d, wanted: True}
+    return listing("databases", databases, query, _itself, special=special, default_order="name_asc")
 
 
 def delete_database(call: Call) -> None:

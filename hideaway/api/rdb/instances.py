@@ -34,6 +34,9 @@ class Encryption(Body, frozen=True, kw_only=True):
 
 
 class CreateInstance(Body, frozen=True, kw_only=True):
+    """organization_id: the older name of project_id, for the organization's default project."""
+
+    organization_id: str | None = None
     project_id: str | None = None
     name: Name | None = None
     engine: str
@@ -170,7 +173,7 @@ def _faults(body: CreateInstance, node_type: str, volume_type: str, volume_size:
 
 def create(call: Call, body: CreateInstance) -> dict[str, Any]:
     """Node types are answered in lower case, however asked for; without init_endpoints there is a public one."""
-    common = call.common(body.project_id, Database.resource)
+    common = call.common(body.project_id or body.organization_id, Database.resource)
     node_type, volume_type = body.node_type.lower(), body.volume_type or DEFAULT_VOLUME
     volume_size = body.volume_size or local_size(node_type, volume_type)
     faults = _faults(body, node_type, volume_type, volume_size)

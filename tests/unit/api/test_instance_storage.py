@@ -205,6 +205,8 @@ def test_the_marketplace_needs_no_key(cloud: Cloud) -> None:
     listed = cloud.get(f"{MARKETPLACE}/local-images", version_id=version["id"], zone="nl-ams-1")["local_images"]
     assert {i["label"] for i in listed} == {one["label"]}
     assert cloud.get(f"{MARKETPLACE}/local-images/{listed[0]['id']}") == listed[0]
+    arm = cloud.get(f"{MARKETPLACE}/local-images", version_id=version["id"], zone="nl-ams-1", arch="arm64")
+    assert [i for i in listed if i["arch"] == "arm64"] == arm["local_images"] != []
 
 
 def test_local_images_are_of_one_label_in_one_zone(cloud: Cloud) -> None:

@@ -54,6 +54,9 @@ def test_databases_come_and_go(cloud: Cloud, path: str) -> None:
     assert (found["owner"], found["managed"]) == ("_rdb_superadmin", True)
     assert [d["name"] for d in cloud.get(f"{path}/databases", order_by="name_desc")["databases"]] == ["rdb", "mine"]
     assert cloud.get(f"{path}/databases", managed=False, owner="x")["total_count"] == 0
+    sizes = [d["size"] for d in cloud.get(f"{path}/databases")["databases"]]
+    assert any(sizes)
+    assert not any(d["size"] for d in cloud.get(f"{path}/databases", skip_size_retrieval=True)["databases"])
     assert cloud.ask("POST", f"{path}/databases", {"name": "mine"}).status == 409
     for wrong in ("", "postgres", "a/b", "a" * 64):
         assert cloud.ask("POST", f"{path}/databases", {"name": wrong}).wrong == ["name"]
