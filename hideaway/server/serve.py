@@ -101,8 +101,7 @@ def serve(options: Options, say: Say = _say) -> int:
         _free_port(options)  # before a living world is adopted: a start that fails leaves it to the next one
         store = Store(folder.store() if folder else None, options.durability)
         ends.callback(store.close)
-        place = folder.path if folder else Path(ends.enter_context(_temporary()))
-        backend, adopted, why_not = _backend(options, place)
+        backend, adopted, why_not = _backend(options, folder, ends)
         if backend is not None:
             ends.callback(backend.close)
         running = Running(options, store, backend)
@@ -164,14 +163,15 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="hideaway-", ignore_cleanup_errors=True)
 
 
-def _backend(options: Options, place: Path) -> tuple[Backend | None, bool, str]:
+def _backend(options: Options, folder: Folder | None, ends: contextlib.ExitStack) -> tuple[Backend | None, bool, str]:
     """The data plane that was asked for, up, and whether its world was adopted; or None and why there is none."""
     if options.data_plane == DataPlane.NONE:
         return None, False, "as asked"
     try:
         from hideaway.backends.linux import LinuxBackend
 
-        linger = options.linger if options.state else 0  # nobody could adopt a world whose state is gone
+        place = folder.path if folder else Path(ends.enter_context(_temporary()))
+        linger = options.linger if folder else 0  # nobody could adopt a world whose state is gone
         backend = LinuxBackend(place, linger=linger, heartbeat_interval=options.heartbeat_interval)
         adopted = backend.up()
     except Unavailable as error:
