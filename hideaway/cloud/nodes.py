@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.cloud import external, instances, interfaces
+from hideaway.cloud import external, instances, interfaces, public_ips
 from hideaway.cloud.addressing import take_public
 from hideaway.cloud.balancing import delete_lb
 from hideaway.cloud.change import Change
@@ -224,7 +224,7 @@ def _give_addresses(change: Change, cluster: Cluster, server: Server) -> list[st
     """A public IPv4 address and an IPv6 one (every recorded node's server has both), tagged as the vendor tags them."""
     given = []
     for v6 in (False, True):
-        ip = instances.make_public_ip(
+        ip = public_ips.make_public_ip(
             change,
             organization_id=server.organization_id,
             project_id=server.project_id,
@@ -232,7 +232,7 @@ def _give_addresses(change: Change, cluster: Cluster, server: Server) -> list[st
             v6=v6,
             tags=[f"kapsule={cluster.id}", f"node-name={server.name}"],
         )
-        given.append(instances.attach_public_ip(change, server, ip).address or "")
+        given.append(public_ips.attach_public_ip(change, server, ip).address or "")
     return given
 
 
@@ -246,7 +246,7 @@ def remove_node(change: Change, node: Node) -> Node:
         for ip in ips:
             latest = change.ledger.get(ServerIp, ip.id)
             if latest is not None:
-                instances.release_ip(change, latest)
+                public_ips.release_ip(change, latest)
     external.shut_out(change, node.id)
     return gone
 

@@ -13,7 +13,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags
 from hideaway.base.errors import NotFound, PreconditionFailed, invalid
 from hideaway.base.ids import is_uuid
-from hideaway.cloud.instances import attach_public_ip, leave_to_ipam, make_public_ip, release_ip, take_public_ip
+from hideaway.cloud.public_ips import attach_public_ip, leave_to_ipam, make_public_ip, release_ip, take_public_ip
 from hideaway.cloud.servers import Server, ServerIp
 
 Type = Literal["routed_ipv4", "routed_ipv6", "unknown_iptype"]

@@ -17,7 +17,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags
 from hideaway.base.errors import NotFound, PlainError, PreconditionFailed, TransientState, invalid
 from hideaway.base.ids import is_uuid
-from hideaway.cloud import instances
+from hideaway.cloud import instances, public_ips
 from hideaway.cloud.identity import SshKey
 from hideaway.cloud.images import LOCAL, SBS, PublicImage, image_of
 from hideaway.cloud.interfaces import name_addresses
@@ -111,7 +111,7 @@ def create(call: Call, body: CreateServer) -> dict[str, Any]:
         volume = instances.make_volume(call.change, server, new, slot)
         server = instances.attach_volume(call.change, server, volume, slot)
     for ip in ips:
-        instances.attach_public_ip(call.change, server, ip)
+        public_ips.attach_public_ip(call.change, server, ip)
     return wrapped(call, server)
 
 
@@ -301,10 +301,10 @@ def _set_ips(call: Call, server: Server, wanted: list[str]) -> None:
             raise PreconditionFailed("resource_still_in_use", "the address is attached already", ip.resource, ip.id)
     for ip in call.change.ledger.find(ServerIp, ref=server.id):
         if not ip.dynamic and ip.id not in {one.id for one in ips}:
-            instances.take_public_ip(call.change, ip)
+            public_ips.take_public_ip(call.change, ip)
     for ip in ips:
         if ip.server_id is None:
-            instances.attach_public_ip(call.change, server, ip)
+            public_ips.attach_public_ip(call.change, server, ip)
 
 
 def delete(call: Call) -> None:

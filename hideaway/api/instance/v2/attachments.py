@@ -19,7 +19,7 @@ from hideaway.api.instance.v2.views import view
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Query
 from hideaway.base.errors import Fault, InvalidArguments, NotFound, PreconditionFailed, TransientState
-from hideaway.cloud import instances
+from hideaway.cloud import instances, public_ips
 from hideaway.cloud.interfaces import plug, unplug
 from hideaway.cloud.network import Ip
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
@@ -60,13 +60,13 @@ def attach_ip(call: Call, body: OneIp) -> dict[str, Any]:
     ip = reserved_ip(call, server, body.ip_id, "ip_id")
     if ip.server_id != server.id:
         ip = flexible(ip) if body.move_allowed else free_ip(ip)
-        instances.attach_public_ip(call.change, server, ip)
+        public_ips.attach_public_ip(call.change, server, ip)
     return _default(call, server, ip) if body.default else view(call, server)
 
 
 def detach_ip(call: Call, body: OneIp) -> dict[str, Any]:
     server = own(call)
-    instances.take_public_ip(call.change, flexible(_held(call, server, body.ip_id)))
+    public_ips.take_public_ip(call.change, flexible(_held(call, server, body.ip_id)))
     return view(call, server)
 
 
@@ -185,7 +185,7 @@ def _strip(call: Call, server: Server, wanted: DeleteServer | StopAndDelete) -> 
         unplug(call.change, nic)
     instances.release(call.change, server)
     for ip in parts.ips:
-        instances.release_ip(call.change, ip)
+        public_ips.release_ip(call.change, ip)
     for volume in parts.volumes:
         call.change.ledger.remove(call.change.need(type(volume), volume.id))
 

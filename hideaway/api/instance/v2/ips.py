@@ -7,8 +7,8 @@ from typing import Literal
 from hideaway.api.call import Call
 from hideaway.api.shapes import Body, Tags
 from hideaway.base.errors import NotFound, PreconditionFailed, invalid
-from hideaway.cloud.instances import PUBLIC_IP, adopt, make_public_ip
 from hideaway.cloud.network import Ip
+from hideaway.cloud.public_ips import PUBLIC_IP, adopt, make_public_ip
 from hideaway.cloud.servers import Server, ServerIp
 
 

@@ -15,7 +15,7 @@ from hideaway.api.instance.v2.views import summary, view
 from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Name, Tags
 from hideaway.base.errors import PreconditionFailed, TransientState, invalid
-from hideaway.cloud import instances
+from hideaway.cloud import instances, public_ips
 from hideaway.cloud.change import Change
 from hideaway.cloud.interfaces import name_addresses
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server
@@ -104,7 +104,7 @@ def make(call: Call, body: CreateServer) -> Server:
         server = instances.attach_volume(call.change, server, volume, slot)
     for n, one in enumerate(public.ips or []):
         ip = public_ip(call, server, one.ipam_ip_id, one.new_ip, f"public_network_interface.ips.{n}")
-        instances.attach_public_ip(call.change, server, ip)
+        public_ips.attach_public_ip(call.change, server, ip)
     return server
 
 
