@@ -48,6 +48,13 @@ class Backend(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Look whether the world still holds the filters that it was given: what differs is suspect from now on.
+
+        Raises WorldLost when the world ended.
+        """
+        ...
+
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived at its control plane; absent if never."""
         ...

@@ -31,6 +31,9 @@ class DryBackend:
         self.applied.append(tuple(steps))
         self._fabric = wanted
 
+    def check(self) -> None:
+        self._world()
+
     def heartbeats(self) -> dict[str, float]:
         return dict(self.beats)
 

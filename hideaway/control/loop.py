@@ -28,6 +28,9 @@ RETRY_SECONDS = 1.0
 FAST_SECONDS = 0.05
 """How often to look while a node is awaited; else the timer is half a heartbeat, 1 s at most."""
 
+CHECK_SECONDS = 5.0
+"""How often to look whether the world still holds the filters that it was given."""
+
 
 class Health(msgspec.Struct):
     """How the loop fares. error is what the last pass failed with, "" when it did not.
@@ -60,6 +63,7 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._since = 0.0
         """When the present world was taken up (monotonic): silence is counted from then on at the earliest."""
+        self._checked = time.monotonic()
         self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
         store.listen(lambda _revision: self._wake.set())
 
@@ -105,6 +109,7 @@ class Loop:
         """One pass. Raises what it failed with; the next one starts from the whole again."""
         if not self.backend.alive():
             self._taken_up(self.backend.up())
+        self._check()
         revision, ledger, wanted = self._wanted()
         present = self.backend.present()
         steps = plan(wanted, present.fabric, present.suspects)
@@ -116,6 +121,15 @@ class Loop:
             change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
             self.health.awaited = observe(change, ledger, wanted, ages, silent_for=silent, grace=self.grace)
         self.health.revision = revision
+
+    def _check(self) -> None:
+        """Now and then: what somebody else changed in the world is made good as what we left half-done is."""
+        if time.monotonic() - self._checked >= CHECK_SECONDS:
+            self._checked = time.monotonic()
+            known = self.backend.present().suspects
+            self.backend.check()
+            if changed := self.backend.present().suspects - known:
+                log.warning("changed by somebody else, stated again: %s", ", ".join(sorted(changed)))
 
     def _wanted(self) -> tuple[int, MemoryLedger, Fabric]:
         if self._compiled is None or self._compiled[0] != self.store.revision:

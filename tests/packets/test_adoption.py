@@ -240,3 +240,22 @@ def test_the_pulse_is_started_again_when_it_ends(state: Path) -> None:
         time.sleep(0.1)
     assert made.heartbeats().keys() == {"node", "isolated"}
     assert inside.ask("node", PROBE_V4, 80) == NODE_V4
+
+
+def test_rules_that_somebody_else_changed_are_stated_again(state: Path) -> None:
+    made, wanted = backend(state), cluster(forwards=(pat(2222),))
+    made.up()
+    become(made, wanted)
+    made.check()
+    assert made.present().suspects == frozenset()
+    for namespace in ("edge", "host-gateway"):
+        assert made.run_in(namespace, ["nft", "flush", "ruleset"])["status"] == 0
+    made.leave()
+    follower = backend(state)
+    assert follower.up(), "the next server finds it, too"
+    follower.check()
+    assert follower.present().suspects == {"whole:edge", "whole:rules:gateway"}
+    become(follower, wanted)
+    follower.check()
+    assert follower.present().suspects == frozenset()
+    assert observe(follower) == fresh(state / "fresh", wanted)

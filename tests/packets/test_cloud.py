@@ -267,6 +267,17 @@ def test_isolated_nodes_live_by_their_gateway(scene: Scene, how: str) -> None:
     assert scene.reason() == ""
 
 
+def test_filters_that_somebody_flushed_are_made_good(scene: Scene) -> None:
+    node = scene.stage.controlled[0]
+    gateway = scene.apis.gateways.get_gateway(gateway_id=scene.stage.gateway_id).name
+    for host in ("edge", gateway):
+        assert scene.hosts.run(host, "nft", "flush ruleset").returncode == 0
+    for host in ("edge", gateway):
+        assert until(lambda h=host: scene.hosts.run(h, "nft", "list ruleset").stdout, 10) is not None  # type: ignore[misc]
+    assert not scene.from_internet(node)
+    assert scene.isolated_become("ready"), scene.reason()
+
+
 def test_a_reboot_builds_a_node_anew(scene: Scene) -> None:
     node = scene.stage.isolated[1]
     assert scene.hosts.run(node.name, "ip", "link", "delete", "ens5").returncode == 0

@@ -15,12 +15,12 @@ import msgspec
 from hideaway.backends.base import Present, WorldLost
 from hideaway.backends.linux import journal, names, text, world
 from hideaway.backends.linux.channel import Channel
-from hideaway.backends.linux.operations import Operation
+from hideaway.backends.linux.operations import Operation, Stamp
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
-from hideaway.plan.steps import SetPulse
+from hideaway.plan.steps import EDGE_RULES, SetPulse, rules_of
 
 PULSE = "pulse.sock"
 PULSE_PATIENCE = 10.0
@@ -46,6 +46,7 @@ class LinuxBackend:
         self._lock, self._pulse_lock = threading.RLock(), threading.Lock()
         self._world: world.World | None = None
         self._present = Present()
+        self._stamps: dict[str, int] = {}
         self._pulse: Channel | None = None
 
     def up(self) -> bool:
@@ -69,11 +70,10 @@ class LinuxBackend:
         kept = journal.read(self._journal)
         adopted = kept is not None and kept.world == living.id
         if kept is not None and adopted:
-            self._present = kept.present
+            self._present, self._stamps = kept.present, kept.stamps
         else:
-            self._perform(tuple(text.base()))
-            self._present = Present()
-            journal.write(self._journal, living.id, self._present)
+            self._present, self._stamps = Present(), self._perform(tuple(text.base()))
+            self._remember()
         living.channel.ask("start", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
         return adopted
@@ -86,18 +86,25 @@ class LinuxBackend:
     def apply(self, steps: Sequence[Step], wanted: Fabric) -> None:
         """Carry out steps and remember that the world now holds `wanted`. See Backend."""
         with self._lock:
-            living = self._held()
+            self._held()
             if not steps and wanted == self._present.fabric:
                 return
-            doubts = self._present.suspects | suspects(steps)
-            self._present = Present(fabric=self._present.fabric, suspects=doubts)
-            journal.write(self._journal, living.id, self._present)
-            self._perform(text.operations(steps))
+            self._doubt(suspects(steps))
+            stamps = self._perform(text.operations(steps))
             for step in steps:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
             self._present = Present(fabric=wanted)
-            journal.write(self._journal, living.id, self._present)
+            guarded = self._guarded()
+            self._stamps = {name: stamp for name, stamp in (self._stamps | stamps).items() if name in guarded}
+            self._remember()
+
+    def check(self) -> None:
+        """Look whether rules were changed by somebody else: those of the edge, of gateways and routers. See Backend."""
+        with self._lock:
+            ours = self._guarded()
+            found = self._perform([Stamp(namespace=name) for name in ours])
+            self._doubt(frozenset(suspect for name, suspect in ours.items() if found[name] != self._stamps.get(name)))
 
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived. See Backend."""
@@ -168,9 +175,26 @@ class LinuxBackend:
             self._world.forget()
             self._world = None
 
-    def _perform(self, operations: Sequence[Operation]) -> None:
-        if operations:
-            self._held().channel.ask("perform", APPLY_PATIENCE, operations=msgspec.to_builtins(list(operations)))
+    def _guarded(self) -> dict[str, str]:
+        """Network namespaces with rules of ours -> the suspect that stands for those rules."""
+        hosts = (h.id for h in self._present.fabric.hosts if h.gateway is not None or h.router is not None)
+        return {names.EDGE_NAMESPACE: EDGE_RULES} | {names.namespace(id_): rules_of(id_) for id_ in hosts}
+
+    def _doubt(self, doubts: frozenset[str]) -> None:
+        if not doubts <= self._present.suspects:
+            self._present = Present(fabric=self._present.fabric, suspects=self._present.suspects | doubts)
+            self._remember()
+
+    def _remember(self) -> None:
+        journal.write(self._journal, self._held().id, self._present, self._stamps)
+
+    def _perform(self, operations: Sequence[Operation]) -> dict[str, int]:
+        """Carry operations out; the stamps of the rules that they set or ask for, by network namespace."""
+        if not operations:
+            return {}
+        orders = msgspec.to_builtins(list(operations))
+        answer = self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders)
+        return {str(name): int(stamp) for name, stamp in answer["stamps"].items()}
 
     def _tell_pulse(self, step: SetPulse) -> None:
         listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]

@@ -19,6 +19,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     world: str
     fabric: Fabric = Fabric()
     suspects: tuple[str, ...] = ()
+    stamps: dict[str, int] = {}  # network namespace -> its rules' stamp when they were last set
 
     @property
     def present(self) -> Present:
@@ -33,9 +34,9 @@ def read(file: Path) -> Journal | None:
         return None
 
 
-def write(file: Path, world: str, present: Present) -> None:
+def write(file: Path, world: str, present: Present, stamps: dict[str, int]) -> None:
     """Replace the journal. No fsync: power loss takes the world too."""
-    journal = Journal(world=world, fabric=present.fabric, suspects=tuple(sorted(present.suspects)))
+    journal = Journal(world=world, fabric=present.fabric, suspects=tuple(sorted(present.suspects)), stamps=stamps)
     new = file.with_suffix(".new")
     new.write_bytes(msgspec.json.encode(journal))
     os.replace(new, file)

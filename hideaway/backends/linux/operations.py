@@ -56,6 +56,12 @@ class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     text: str
 
 
+class Stamp(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Answer the stamp of a namespace's rules: it differs when they were changed since, 0 where there is none."""
+
+    namespace: str
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a filter as the sweep needs it. high is 65535 and low 0 where the rule names no ports."""
 
@@ -107,4 +113,4 @@ class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str
     open: bool
 
 
-AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Nft | SweepEdge | SweepGateway
+AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Nft | Stamp | SweepEdge | SweepGateway

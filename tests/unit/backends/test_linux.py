@@ -43,10 +43,10 @@ def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "journal.json"
     assert journal.read(file) is None
     present = Present(fabric=cluster(tcp(80)), suspects=frozenset({"node", "whole:edge"}))
-    journal.write(file, "w", present)
+    journal.write(file, "w", present, {"edge": 7})
     kept = journal.read(file)
     assert kept is not None
-    assert (kept.world, kept.present) == ("w", present)
+    assert (kept.world, kept.present, kept.stamps) == ("w", present, {"edge": 7})
     file.write_bytes(file.read_bytes()[:-1])
     assert journal.read(file) is None
 

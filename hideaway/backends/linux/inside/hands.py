@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import namespaces, sweep
+from .generation import generation
 
 DOOMED = "4711"
 """The link group in which links are put to be deleted all at once (one by one each waits for the kernel: 20 ms)."""
@@ -28,8 +29,11 @@ class HandsFailed(Exception):
 
 
 def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Carry out the operations. Raises HandsFailed. Answers how many connections were cut and how long each took."""
-    cut, taken = 0, []
+    """Carry out the operations. Raises HandsFailed.
+
+    Answers how many connections were cut, how long each took, and the stamps of all rules that were set or asked for.
+    """
+    cut, taken, stamps = 0, [], {}
     for order in orders:
         began = time.monotonic()
         try:
@@ -37,7 +41,18 @@ def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
         except (OSError, subprocess.SubprocessError) as error:
             raise HandsFailed(f"{order['do']} {order.get('namespace', '')}: {error}") from error
         taken.append([order["do"], order.get("namespace", ""), round(time.monotonic() - began, 4)])
-    return {"cut": cut, "taken": taken}
+        if order["do"] in ("nft", "stamp"):
+            stamps[order["namespace"]] = _stamp(order["namespace"])
+    return {"cut": cut, "taken": taken, "stamps": stamps}
+
+
+def _stamp(namespace: str) -> int:
+    """See operations.Stamp. Taken right after rules were set: what comes between counts as ours."""
+    try:
+        with namespaces.inside(namespace):
+            return generation()
+    except OSError:
+        return 0
 
 
 def run(argv: Sequence[str], stdin: str | None, namespace: str, timeout: float) -> dict[str, Any]:
@@ -174,6 +189,7 @@ _ABLE: dict[str, Any] = {
     "ip": _ip,
     "settle": _settle,
     "nft": _nft,
+    "stamp": lambda _order: 0,
     "sysctl": _sysctl,
     "appear": _appear,
     "vanish": _vanish,
