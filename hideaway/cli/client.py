@@ -18,11 +18,28 @@ DEFAULT_URL = "http://127.0.0.1:7373"
 TIMEOUT = httpx.Timeout(60, connect=5)
 
 
+class Detail(msgspec.Struct):
+    """One argument that the server refuses, and why."""
+
+    argument_name: str = ""
+    help_message: str = ""
+
+
 class Refusal(msgspec.Struct):
     """What any error document of the server says, as far as a person reads it."""
 
     message: str = ""
     help_message: str = ""
+    resource: str = ""
+    resource_id: str = ""
+    details: list[Detail] = []
+
+    def told(self) -> str:
+        """The document in one line; "" when it says nothing."""
+        if self.details:
+            return "; ".join(f"{d.argument_name}: {d.help_message}" for d in self.details)
+        what = f"{self.resource} {self.resource_id}:" if self.resource and self.resource_id else ""
+        return " ".join(part for part in (what, self.message, self.help_message) if part)
 
 
 def owner_of(folder: Folder) -> Credentials:
@@ -70,7 +87,7 @@ def _refused(url: str, answer: httpx.Response) -> HideawayError:
         said = msgspec.json.decode(answer.content, type=Refusal)
     except msgspec.MsgspecError:
         said = Refusal(message=answer.text[:200])
-    text = " ".join(part for part in (said.message, said.help_message) if part) or f"status {answer.status_code}"
+    text = said.told() or f"status {answer.status_code}"
     if answer.status_code == 401:
         return Unavailable(f"{url} does not know this state folder's key: is it another cloud's? ({text})")
     if answer.status_code >= 500:
