@@ -10,6 +10,7 @@ from hideaway.compile.common import because, network
 from hideaway.fabric.model import Action, Direction, Filter, Protocol, Rule
 
 PROTOCOLS = {"tcp": Protocol.TCP, "udp": Protocol.UDP, "icmp": Protocol.ICMP, "any": Protocol.ANY}
+PORTED = (Protocol.TCP, Protocol.UDP)
 DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 ACTIONS = {"accept": Action.ACCEPT, "drop": Action.DROP}
 
@@ -41,19 +42,15 @@ def _translated(rule: SecurityRule, reason: str) -> Iterator[Rule]:
     direction = DIRECTIONS.get(rule.direction.lower())
     if other_side is None or protocol is None or direction is None:
         return
-    ports = port_range(rule.dest_port_from, rule.dest_port_to)
-    if protocol == Protocol.ICMP:
-        ports = None
-    # Only TCP and UDP have ports, so "any protocol, these ports" is a rule of each.
-    for one in (Protocol.TCP, Protocol.UDP) if protocol == Protocol.ANY and ports else (protocol,):
-        yield Rule(
-            action=ACTIONS.get(rule.action.lower(), Action.DROP),
-            direction=direction,
-            protocol=one,
-            network=other_side,
-            ports=ports,
-            because=reason,
-        )
+    yield Rule(
+        action=ACTIONS.get(rule.action.lower(), Action.DROP),
+        direction=direction,
+        protocol=protocol,
+        network=other_side,
+        # Only TCP and UDP have ports.
+        ports=port_range(rule.dest_port_from, rule.dest_port_to) if protocol in PORTED else None,
+        because=reason,
+    )
 
 
 def port_range(low: int | None, high: int | None) -> tuple[int, int] | None:

@@ -64,11 +64,8 @@ def rule_of(id_: str, body: RuleBody, where: str = "") -> SecurityRule:
         for name in ("protocol", "direction", "action", "ip_range")
         if getattr(body, name) is None or str(getattr(body, name)).startswith("unknown")
     ]
-    low, high = body.dest_port_from or None, body.dest_port_to or None
-    ported = (body.protocol or "").upper() in ("TCP", "UDP")
-    if (low or high) and not ported:
-        faults.append(Fault(where + "dest_port_from", "constraint", f"{body.protocol} has no ports"))
-    elif high and not low:
+    low, high = _ports(body)
+    if high and not low:
         faults.append(Fault(where + "dest_port_from", "required", "dest_port_to needs dest_port_from"))
     elif low and high and high < low:
         faults.append(Fault(where + "dest_port_to", "constraint", "dest_port_to is below dest_port_from"))
@@ -87,6 +84,14 @@ def rule_of(id_: str, body: RuleBody, where: str = "") -> SecurityRule:
         dest_port_to=high,
         position=body.position or 0,
     )
+
+
+def _ports(body: RuleBody) -> tuple[int | None, int | None]:
+    """The ports as the vendor keeps them (its SDK's words): null for ICMP and ANY, the last null if it is the first."""
+    if (body.protocol or "").upper() in ("ICMP", "ANY"):
+        return None, None
+    low, high = body.dest_port_from or None, body.dest_port_to or None
+    return low, None if high == low else high
 
 
 def _network(text: str) -> str | None:

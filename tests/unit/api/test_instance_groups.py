@@ -162,7 +162,6 @@ def test_the_default_rules_are_read_and_not_changed(cloud: Cloud) -> None:
         ({"action": "unknown_action"}, ["action"]),
         ({"ip_range": "1.2.3.4/33"}, ["ip_range"]),
         ({"ip_range": "everywhere", "protocol": None}, ["protocol", "ip_range"]),
-        ({"protocol": "ICMP", "dest_port_from": 80}, ["dest_port_from"]),
         ({"dest_port_to": 80}, ["dest_port_from"]),
         ({"dest_port_from": 80, "dest_port_to": 79}, ["dest_port_to"]),
         ({"dest_port_from": 65536}, ["dest_port_from"]),
@@ -177,6 +176,25 @@ def test_a_wrong_rule_is_refused_with_all_that_is_wrong(cloud: Cloud, fields: di
     assert (answer.status, answer.wrong) == (400, wrong)
     assert cloud.ask("PUT", f"{GROUPS}/{id_}/rules", {"rules": [OPEN, OPEN | fields]}).status == 400
     assert cloud.dump() == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"protocol": "ICMP", "dest_port_from": 80}, (None, None)),
+        ({"protocol": "ANY", "dest_port_from": 80, "dest_port_to": 90}, (None, None)),
+        ({"protocol": "UDP", "dest_port_from": 80, "dest_port_to": 80}, (80, None)),
+        ({"protocol": "TCP", "dest_port_from": 80, "dest_port_to": 90}, (80, 90)),
+    ],
+)
+def test_ports_that_say_nothing_are_null(
+    cloud: Cloud, fields: dict[str, Any], kept: tuple[int | None, int | None]
+) -> None:
+    id_ = group(cloud)["id"]
+    made = cloud.post(f"{GROUPS}/{id_}/rules", OPEN | fields)["rule"]
+    assert (made["dest_port_from"], made["dest_port_to"]) == kept
+    changed = cloud.patch(f"{GROUPS}/{id_}/rules/{made['id']}", protocol="ICMP")["rule"]
+    assert (changed["protocol"], changed["dest_port_from"], changed["dest_port_to"]) == ("ICMP", None, None)
 
 
 # addresses

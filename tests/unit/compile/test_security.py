@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hideaway.cloud.servers import SecurityRule
 from hideaway.fabric.model import Action, Direction, Protocol, Rule
 from tests.unit.compile.factory import Cloud, rule
@@ -61,8 +63,9 @@ def test_protocols_and_families() -> None:
     ]
 
 
-def test_any_protocol_with_ports_is_tcp_and_udp_only() -> None:
-    assert [r.protocol.value for r in compiled(rule(protocol="ANY", dest_port_from=53))] == ["tcp", "udp"]
+@pytest.mark.parametrize("protocol", ["ANY", "ICMP"])
+def test_what_has_no_ports_is_matched_without(protocol: str) -> None:
+    assert [r.ports for r in compiled(rule(protocol=protocol, dest_port_from=53))] == [None]
 
 
 def test_a_rule_that_no_packet_can_match_is_left_out() -> None:
