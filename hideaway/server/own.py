@@ -11,7 +11,7 @@ from hideaway import __version__
 from hideaway.api.call import Call, answer
 from hideaway.api.pipeline import Product, Route
 from hideaway.api.shapes import Body
-from hideaway.base.errors import NotFound, PermissionDenied, PlainError
+from hideaway.base.errors import NotFound, PermissionDenied, PlainError, invalid
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.gateways import Gateway
@@ -89,6 +89,8 @@ def own_product(inside: Inside) -> Product:
 
     def run(call: Call, body: Exec) -> dict[str, Any]:
         _owner(call, "host")
+        if not body.command:
+            raise invalid("command", "say what to run")
         if inside.command is None:
             raise PlainError(412, "there is no data plane here: no host to run a command in", "precondition_failed")
         hosts = tuple(h for h in inside.fabric().hosts if _theirs(call, h))

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -215,6 +215,28 @@ def test_commands_run_from_another_process_that_knows_the_folder_only(state: Pat
         stranger.command("nobody", ["true"])
     with pytest.raises(WorldLost):
         LinuxBackend(state / "elsewhere").command("node", ["true"])
+
+
+def test_a_command_ends_with_who_ran_it(state: Path) -> None:
+    made = backend(state)
+    made.up()
+    become(made, fabric(probe()))
+    assert subprocess.run(made.command("internet", ["sh", "-c", "exit 7"]), check=False).returncode == 7
+    with subprocess.Popen(made.command("internet", ["sleep", "4711"])) as running:
+        assert _soon(lambda: "4711" in _commands(made))
+        running.kill()
+    assert _soon(lambda: "4711" not in _commands(made))
+
+
+def _commands(made: LinuxBackend) -> str:
+    return str(made.run_in("", ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"])["stdout"])
+
+
+def _soon(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return true()
 
 
 def test_a_state_folder_of_any_length(state: Path) -> None:

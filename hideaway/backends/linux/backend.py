@@ -121,7 +121,9 @@ class LinuxBackend:
         # The files of the namespaces are in the world's own /run: /proc/PID/root leads there from outside.
         net = f"/proc/{pid}/root/run/netns/{namespace}" if namespace else f"/proc/{pid}/ns/net"
         user = ["--user", "--preserve-credentials"] if self.rootless else []
-        return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *argv]
+        # nsenter waits outside for its child within; when it is killed, the child hears that its terminal is gone.
+        ends = ["setpriv", "--pdeathsig", "HUP", "--"]
+        return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *ends, *argv]
 
     def keeper(self) -> int:
         """The process id of the world's first process, seen from here. Raises WorldLost."""

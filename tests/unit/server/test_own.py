@@ -94,6 +94,7 @@ def test_commands_run_in_ones_own_organizations_hosts(cloud: Cloud) -> None:
     for host in ("mine", server["id"], "edge", "nobody"):
         status, body = run(host, other)
         assert (status, "mine" in body["message"].partition("there are:")[2]) == (404, False)
+    assert cloud.ask("POST", "/hideaway/v1/exec", {"host": "mine", "command": []}).wrong == ["command"]
     assert run("mine", restricted(cloud, "InstancesFullAccess", project=cloud.project))[0] == 403
 
 
