@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,9 +28,12 @@ LONGEST_PREFIX = 23
 TRANSIENT = ("creating", "updating", "deleting")
 
 
+ClusterStatus = Literal["unknown", "creating", "ready", "deleting", "deleted", "updating", "locked", "pool_required"]
+
+
 class ListClusters(Listing, frozen=True, kw_only=True):
     name: str | None = None
-    status: str | None = None
+    status: ClusterStatus | None = None
     type: str | None = None
     private_network_id: str | None = None
     version: str | None = None

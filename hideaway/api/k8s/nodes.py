@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from hideaway.api.call import Call, answer
 from hideaway.api.listing import listing
@@ -15,10 +15,26 @@ from hideaway.cloud.kubernetes import Cluster, Node
 TRANSIENT = ("creating", "starting", "registering", "rebooting", "upgrading", "deleting")
 
 
+NodeStatus = Literal[
+    "unknown",
+    "creating",
+    "not_ready",
+    "ready",
+    "deleting",
+    "deleted",
+    "locked",
+    "rebooting",
+    "creation_error",
+    "upgrading",
+    "starting",
+    "registering",
+]
+
+
 class ListNodes(Listing, frozen=True, kw_only=True):
     pool_id: str | None = None
     name: str | None = None
-    status: str | None = None
+    status: NodeStatus | None = None
 
 
 class DeleteNode(Query, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,9 +35,12 @@ from hideaway.cloud.servers import SecurityGroup
 NO_VERSION = "the cluster's version {} is no longer in the catalogue; upgrade the cluster"
 
 
+PoolStatus = Literal["unknown", "ready", "deleting", "deleted", "scaling", "warning", "locked", "upgrading"]
+
+
 class ListPools(Listing, frozen=True, kw_only=True):
     name: str | None = None
-    status: str | None = None
+    status: PoolStatus | None = None
 
 
 class UpgradePool(Body, frozen=True, kw_only=True):

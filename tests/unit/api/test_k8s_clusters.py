@@ -313,6 +313,13 @@ def test_load_balancers_named_after_the_cluster_are_additional_resources_and_lea
     assert [lb["name"] for lb in cloud.get(balancers)["lbs"]] == ["mine"]
 
 
+def test_a_status_that_there_is_none_of_is_refused_in_every_list(cloud: Cloud) -> None:
+    made = cluster(cloud)
+    for path in (CLUSTERS, f"{CLUSTERS}/{made['id']}/pools", f"{CLUSTERS}/{made['id']}/nodes"):
+        assert cloud.ask("GET", path, query={"status": "nope"}).wrong == ["status"]
+        assert cloud.ask("GET", path, query={"status": "unknown"}).status == 200
+
+
 def test_the_control_planes_address_is_given_back(cloud: Cloud) -> None:
     made = cluster(cloud)
     _, ledger = cloud.store.snapshot()
