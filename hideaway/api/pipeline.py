@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -27,7 +27,7 @@ from hideaway.api.reading import Sent, arguments, parameters, path_of
 from hideaway.api.routing import Table
 from hideaway.api.shapes import Body, Query
 from hideaway.base.clock import Clock
-from hideaway.base.errors import HideawayError, NotFound
+from hideaway.base.errors import HideawayError
 from hideaway.base.ids import Ids
 from hideaway.cloud.change import Change, Pace, settle_due
 from hideaway.cloud.documents import Ledger
@@ -36,12 +36,6 @@ from hideaway.store import Store
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
 _ENCODER = msgspec.json.Encoder()
-
-
-class Handler(Protocol):
-    """Takes the call, then the body and the query where the route has them; returns what is answered, or None."""
-
-    def __call__(self, call: Call, /, *args: Any) -> Any: ...
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,4 +223,4 @@ def _not_served(request: Request) -> Response:
     return _json(status, document)
 
 
-__all__ = ["Api", "NotFound", "Product", "Raw", "Route"]
+__all__ = ["Api", "Product", "Raw", "Route"]

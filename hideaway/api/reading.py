@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -132,15 +133,21 @@ def _decoded(type_: type[Body] | type[bytes], raw: bytes) -> Any:
     return body
 
 
+@cache
+def _fields(type_: type[Query]) -> dict[str, bool]:
+    """The fields of a query by name, and whether each collects repeated keys. Asked at each request, made once."""
+    return {f.encode_name: "list" in str(f.type) for f in msgspec.structs.fields(type_)}
+
+
 def _query(type_: type[Query], request: Request) -> Query:
-    wanted = {f.encode_name: f for f in msgspec.structs.fields(type_)}
+    wanted = _fields(type_)
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        field = wanted.get(name)
-        if field is None or (value == "" and "list" not in str(field.type)):
+        repeated = wanted.get(name)
+        if repeated is None or (value == "" and not repeated):
             continue
         _no_nul(name, value)
-        if "list" in str(field.type):
+        if repeated:
             values.setdefault(name, []).extend(value.split(",") if name in ("tags",) else [value])
         else:
             values[name] = value

@@ -1,1 +1,1 @@
-"""What every layer may use: the clock, identifiers, errors, running programs. Knows nothing of clouds or packets."""
+"""What every layer may use: the clock, identifiers, errors. Knows nothing of clouds or packets."""

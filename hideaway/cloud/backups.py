@@ -7,21 +7,10 @@ from typing import Any, TypeVar
 
 from hideaway.base.errors import TransientState
 from hideaway.cloud.change import Change
-from hideaway.cloud.documents import Document
 from hideaway.cloud.servers import Server
 from hideaway.cloud.volumes import BlockSnapshot, BlockVolume, Image, Reference, Snapshot, Volume, VolumePart
 
 S = TypeVar("S", Snapshot, BlockSnapshot)
-
-
-def _common(change: Change, owner: Document, project_id: str) -> dict[str, Any]:
-    return {
-        "id": change.ids.uuid(),
-        "organization_id": owner.organization_id,
-        "project_id": project_id or owner.project_id,
-        "created_at": change.now,
-        "updated_at": change.now,
-    }
 
 
 def snapshot_local(
@@ -29,7 +18,7 @@ def snapshot_local(
 ) -> Snapshot:
     """Take a snapshot of a local volume."""
     snapshot = Snapshot(
-        **_common(change, volume, project_id),
+        **change.of(volume, project_id),
         zone=volume.zone,
         name=name,
         volume_type=volume.volume_type,
@@ -51,7 +40,7 @@ def snapshot_block(
 ) -> BlockSnapshot:
     """Take a snapshot of a block volume."""
     snapshot = BlockSnapshot(
-        **_common(change, volume, project_id),
+        **change.of(volume, project_id),
         zone=volume.zone,
         name=name,
         size=volume.size,
@@ -110,7 +99,7 @@ def backup(change: Change, server: Server, name: str = "") -> Image:
             parts[slot] = VolumePart(id=kept.id, volume_type="sbs_snapshot")
     root = parts.pop(min(parts, key=int))
     image = Image(
-        **_common(change, server, ""),
+        **change.of(server),
         zone=server.zone,
         name=name,
         arch=server.arch,

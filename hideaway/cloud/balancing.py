@@ -21,7 +21,6 @@ from hideaway.cloud.balancers import (
     LbRoute,
 )
 from hideaway.cloud.change import Change
-from hideaway.cloud.documents import Document
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
 from hideaway.cloud.places import region_of
 from hideaway.cloud.quotas import RESOURCE_NETWORKS
@@ -37,17 +36,6 @@ def default_reverse(address: str, zone: str) -> str:
     else:
         name = address.replace(".", "-")
     return f"{name}.lb.{region_of(zone)}.scw.cloud"
-
-
-def _of(change: Change, owner: Document) -> dict[str, Any]:
-    """The common fields of a new document that belongs to the same project as another."""
-    return {
-        "id": change.ids.uuid(),
-        "organization_id": owner.organization_id,
-        "project_id": owner.project_id,
-        "created_at": change.now,
-        "updated_at": change.now,
-    }
 
 
 def make_ip(change: Change, ip: LbIp, *, v6: bool = False) -> LbIp:
@@ -67,8 +55,8 @@ def make_lb(change: Change, lb: Lb, ips: list[LbIp], *, v4: bool, v6: bool) -> L
         hold_ip(change, ip, lb)
     for wanted, is_v6 in ((v4, False), (v6, True)):
         if wanted:
-            make_ip(change, LbIp(**_of(change, lb), zone=lb.zone, ip_address="", lb_id=lb.id), v6=is_v6)
-    instance = LbInstance(**_of(change, lb), zone=lb.zone, lb_id=lb.id)
+            make_ip(change, LbIp(**change.of(lb), zone=lb.zone, ip_address="", lb_id=lb.id), v6=is_v6)
+    instance = LbInstance(**change.of(lb), zone=lb.zone, lb_id=lb.id)
     change.begin(instance, "unknown", "ready")
     now, ready_at = change.now.timestamp(), change.due(lb.kind)
     begun = msgspec.structs.replace(lb, ready_at=ready_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -56,6 +56,16 @@ class Change(msgspec.Struct, frozen=True):
         of_kind = RECORDED_SECONDS.get(kind, DEFAULT_SECONDS)
         seconds = 0.0 if self.pace == Pace.INSTANT else RECORDED_SECONDS.get(f"{kind} {status}", of_kind)
         return self.now.timestamp() + seconds
+
+    def of(self, owner: Document, project_id: str = "") -> dict[str, Any]:
+        """The fields of a new document of another's project, or of this one of its organization: id, owners, times."""
+        return {
+            "id": self.ids.uuid(),
+            "organization_id": owner.organization_id,
+            "project_id": project_id or owner.project_id,
+            "created_at": self.now,
+            "updated_at": self.now,
+        }
 
     def begin(self, document: D, status: str, to: str = "ready") -> D:
         """Keep a document in a passing status, on its way to another, and return it as kept."""

@@ -31,11 +31,7 @@ def make_gateway(change: Change, gateway: Gateway, ip: GatewayIp | None) -> Gate
     """
     if ip is None:
         new = GatewayIp(
-            id=change.ids.uuid(),
-            organization_id=gateway.organization_id,
-            project_id=gateway.project_id,
-            created_at=change.now,
-            updated_at=change.now,
+            **change.of(gateway),
             zone=gateway.zone,
             address="",
         )

@@ -128,11 +128,7 @@ def make_server(
 def make_volume(change: Change, server: Server, wanted: NewVolume, slot: str = "0") -> Volume | BlockVolume:
     """Keep a new volume for a slot of a server, attached to nobody yet."""
     common: dict[str, Any] = {
-        "id": change.ids.uuid(),
-        "organization_id": server.organization_id,
-        "project_id": server.project_id,
-        "created_at": change.now,
-        "updated_at": change.now,
+        **change.of(server),
         "zone": server.zone,
         "size": wanted.size,
         "tags": wanted.tags,

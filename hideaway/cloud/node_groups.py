@@ -43,11 +43,7 @@ def group_in_force(change: Change, cluster: Cluster, zone: str) -> SecurityGroup
     if present is not None:
         return present
     made = SecurityGroup(
-        id=change.ids.uuid(),
-        organization_id=cluster.organization_id,
-        project_id=cluster.project_id,
-        created_at=change.now,
-        updated_at=change.now,
+        **change.of(cluster),
         zone=zone,
         name=group_name(cluster),
         inbound_default_policy="drop",

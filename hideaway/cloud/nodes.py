@@ -37,11 +37,7 @@ def make_cluster(change: Change, cluster: Cluster) -> Cluster:
     address = take_public(change, cluster)
     change.ledger.put(
         Access(
-            id=change.ids.uuid(),
-            organization_id=cluster.organization_id,
-            project_id=cluster.project_id,
-            created_at=change.now,
-            updated_at=change.now,
+            **change.of(cluster),
             region=cluster.region,
             cluster_id=cluster.id,
             ip=EVERYBODY,

@@ -84,11 +84,7 @@ def _keep(call: Call, cluster: Cluster, rules: list[Rule]) -> list[Access]:
     kept = []
     for rule, ip in zip(rules, ranges, strict=True):
         access = Access(
-            id=call.change.ids.uuid(),
-            organization_id=cluster.organization_id,
-            project_id=cluster.project_id,
-            created_at=call.change.now,
-            updated_at=call.change.now,
+            **call.change.of(cluster),
             region=cluster.region,
             cluster_id=cluster.id,
             ip=ip,

@@ -157,11 +157,7 @@ def build(call: Call, faults: Faults, cluster: Cluster, config: PoolConfig, vers
     faults.duration("max_termination_grace_period", config.max_termination_grace_period)
     size = 0 if external else config.size
     pool = Pool(
-        id=call.change.ids.uuid(),
-        organization_id=cluster.organization_id,
-        project_id=cluster.project_id,
-        created_at=call.change.now,
-        updated_at=call.change.now,
+        **call.change.of(cluster),
         region=cluster.region,
         cluster_id=cluster.id,
         name=config.name or f"pool-{call.change.ids.word()}",
