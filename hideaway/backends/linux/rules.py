@@ -80,15 +80,15 @@ def _guard() -> Iterator[str]:
     """Before connections are tracked: only an address's owner sends from it."""
     yield "type filter hook prerouting priority raw; policy accept;"
     yield 'iifname "lo" accept'
-    yield "iifname . ip saddr != @owned4 drop"
+    yield _counted("iifname . ip saddr != @owned4", "drop", "spoofed")
     yield "ip6 saddr fe80::/10 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-    yield "iifname . ip6 saddr != @owned6 drop"
+    yield _counted("iifname . ip6 saddr != @owned6", "drop", "spoofed")
 
 
 def _edge_forward() -> Iterator[str]:
     yield "type filter hook forward priority filter; policy drop;"
-    yield f"ip daddr != {INTERNET_V4} drop"
-    yield f"ip6 daddr != {INTERNET_V6} drop"
+    yield _counted(f"ip daddr != {INTERNET_V4}", "drop", "private")
+    yield _counted(f"ip6 daddr != {INTERNET_V6}", "drop", "private")
     yield "iifname vmap @outbound"
     yield "oifname vmap @inbound"
 
@@ -103,23 +103,31 @@ def _input(*more: str) -> Iterator[str]:
 def _outbound(filter_: Filter) -> Iterator[str]:
     """Jumped to; it returns what may pass, which then meets the other side's inbound filter."""
     if filter_.stateful:
-        yield "ct state established,related return"
-        yield "ct state invalid drop"
-    for rule in filter_.rules:
+        yield from _stateful("return")
+    for number, rule in enumerate(filter_.rules):
         if rule.direction == Direction.OUTBOUND:
-            yield f"{_match(rule, 'daddr')} {'return' if rule.action == Action.ACCEPT else 'drop'}"
-    if filter_.outbound == Action.DROP:
-        yield "drop"
+            verdict = "return" if rule.action == Action.ACCEPT else "drop"
+            yield _counted(_match(rule, "daddr"), verdict, f"rule {number}")
+    yield _counted("", "return" if filter_.outbound == Action.ACCEPT else "drop", "policy")
 
 
 def _inbound(filter_: Filter) -> Iterator[str]:
     if filter_.stateful:
-        yield "ct state established,related accept"
-        yield "ct state invalid drop"
-    for rule in filter_.rules:
+        yield from _stateful("accept")
+    for number, rule in enumerate(filter_.rules):
         if rule.direction == Direction.INBOUND:
-            yield f"{_match(rule, 'saddr')} {rule.action.value}"
-    yield filter_.inbound.value
+            yield _counted(_match(rule, "saddr"), rule.action.value, f"rule {number}")
+    yield _counted("", filter_.inbound.value, "policy")
+
+
+def _stateful(passes: str) -> Iterator[str]:
+    yield _counted("ct state established,related", passes, "established")
+    yield _counted("ct state invalid", "drop", "invalid")
+
+
+def _counted(match: str, verdict: str, which: str) -> str:
+    """A rule that counts what it met, and says which one it is."""
+    return f'{match} counter {verdict} comment "{which}"'.lstrip()
 
 
 def _match(rule: Rule, side: str) -> str:
@@ -178,13 +186,13 @@ def _nothing() -> Iterator[str]:
 
 def _destinations(gateway: Gateway, outside: Port) -> Iterator[str]:
     yield "type nat hook prerouting priority dstnat; policy accept;"
-    for forward in gateway.forwards:
+    for number, forward in enumerate(gateway.forwards):
         for address in _v4(outside):
             protocol = "{ tcp, udp }" if forward.protocol == Protocol.ANY else forward.protocol.value
             match = (
                 f'iifname "{outside.name}" ip daddr {address} meta l4proto {protocol} th dport {forward.public_port}'
             )
-            yield f"{match} dnat ip to {forward.private_address}:{forward.private_port}"
+            yield _counted(match, f"dnat ip to {forward.private_address}:{forward.private_port}", f"forward {number}")
 
 
 def _sources(outside: Port) -> Iterator[str]:
@@ -192,17 +200,20 @@ def _sources(outside: Port) -> Iterator[str]:
     yield "type nat hook postrouting priority srcnat; policy accept;"
     own = _v4(outside)
     for address in own[:1]:
-        yield f'oifname "{outside.name}" ip saddr != {address} snat ip to {address}'
+        yield _counted(f'oifname "{outside.name}" ip saddr != {address}', f"snat ip to {address}", "masquerade")
 
 
 def _gateway_forward(outside: Port, masqueraded: list[str], inside: list[str]) -> Iterator[str]:
     """The default is drop: a static route through the gateway's public address reaches nobody."""
     yield from _nothing()
-    yield "ct state established,related accept"
+    yield _counted("ct state established,related", "accept", "established")
     if masqueraded:
-        yield f'meta nfproto ipv4 iifname {_any(masqueraded)} oifname "{outside.name}" ct state new accept'
+        match = f'meta nfproto ipv4 iifname {_any(masqueraded)} oifname "{outside.name}" ct state new'
+        yield _counted(match, "accept", "outward")
     if inside:
-        yield f'meta nfproto ipv4 iifname "{outside.name}" oifname {_any(inside)} ct state new ct status dnat accept'
+        match = f'meta nfproto ipv4 iifname "{outside.name}" oifname {_any(inside)} ct state new ct status dnat'
+        yield _counted(match, "accept", "forwarded")
+    yield _counted("", "drop", "policy")
 
 
 def _listeners(step: SetRules) -> Iterator[str]:
@@ -222,10 +233,10 @@ def _router_table(step: SetRules) -> str:
 
 def _router_forward(router: Router) -> Iterator[str]:
     yield "type filter hook forward priority filter; policy drop;"
-    for rule in router.rules:
-        yield f"{_router_match(rule)} {rule.action.value}"
-    yield f"meta nfproto ipv4 {router.default_v4.value}"
-    yield f"meta nfproto ipv6 {router.default_v6.value}"
+    for number, rule in enumerate(router.rules):
+        yield _counted(_router_match(rule), rule.action.value, f"rule {number}")
+    yield _counted("meta nfproto ipv4", router.default_v4.value, "policy")
+    yield _counted("meta nfproto ipv6", router.default_v6.value, "policy")
 
 
 def _router_match(rule: RouterRule) -> str:
