@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from hideaway.cloud.change import Change
 from hideaway.cloud.documents import Document
 from hideaway.cloud.identity import Project
 from hideaway.cloud.places import region_of
+from hideaway.fabric.services import Observed
 
 D = TypeVar("D", bound=Document)
 
@@ -25,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_grace: float = 40.0  # seconds
     body_seconds: float = 20.0
     """How long a request's body may take to come."""
+    observed: Callable[[str, str], Observed | None] = lambda _host, _service: None
+    """How a host's service fares now (their ids in the Fabric); None where the data plane has none such."""
 
 
 class Call(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from hideaway.base.errors import HideawayError
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.services import Observed
 from hideaway.plan import Step
 
 
@@ -57,6 +58,14 @@ class Backend(Protocol):
 
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived at its control plane; absent if never."""
+        ...
+
+    def services(self) -> dict[str, Observed]:
+        """`<host's id>/<service's id>` -> how it fares, of all services that the world holds."""
+        ...
+
+    def observed(self, host: str, service: str) -> Observed | None:
+        """How one service fares, asked now; None when the world holds no such service."""
         ...
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from hideaway.backends.base import Present, WorldLost
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.services import Observed
 from hideaway.plan import Step
 
 
 class DryBackend:
-    """Records steps. applied: every apply's steps, oldest first. beats: what heartbeats() answers."""
+    """Records steps. applied: every apply's steps, oldest first. beats: what heartbeats() answers.
+
+    unready: `<host>/<service>` -> how it fares, of the services that are not ready; all others are.
+    """
 
     def __init__(self) -> None:
         self.applied: list[tuple[Step, ...]] = []
         self.beats: dict[str, float] = {}
+        self.unready: dict[str, Observed] = {}
         self._fabric: Fabric | None = None
 
     def up(self) -> bool:
@@ -36,6 +41,13 @@ class DryBackend:
 
     def heartbeats(self) -> dict[str, float]:
         return dict(self.beats)
+
+    def services(self) -> dict[str, Observed]:
+        keys = (f"{host.id}/{service.id}" for host in self._world().hosts for service in host.services)
+        return {key: self.unready.get(key, Observed(ready=True)) for key in keys}
+
+    def observed(self, host: str, service: str) -> Observed | None:
+        return self.services().get(f"{host}/{service}")
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         if self._world().host(host) is None:

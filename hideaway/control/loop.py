@@ -116,10 +116,11 @@ class Loop:
         if steps:
             self.backend.apply(steps, wanted)
         ages = self.backend.heartbeats()
+        services = self.backend.services()
         silent = time.monotonic() - self._since
         with self.store.transaction() as now_ledger:
             change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
-            self.health.awaited = observe(change, ledger, wanted, ages, silent_for=silent, grace=self.grace)
+            self.health.awaited = observe(change, ledger, wanted, ages, services, silent_for=silent, grace=self.grace)
         self.health.revision = revision
 
     def _check(self) -> None:

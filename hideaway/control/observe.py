@@ -6,7 +6,7 @@ its heartbeat crossed the data plane, a pool's when all its nodes are ready.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from hideaway.cloud.change import Change, settle
 from hideaway.cloud.documents import GONE, Document
@@ -14,6 +14,7 @@ from hideaway.cloud.kubernetes import Node, Pool
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.nodes import mark_not_ready, mark_ready, pool_status
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.services import Observed
 
 
 def observe(
@@ -21,6 +22,7 @@ def observe(
     applied: MemoryLedger,
     fabric: Fabric,
     ages: Mapping[str, float],
+    services: Mapping[str, Observed],
     *,
     silent_for: float,
     grace: float,
@@ -28,17 +30,19 @@ def observe(
     """End the transitions that the data plane has carried out and set the nodes' health.
 
     applied is the ledger that the applied fabric was compiled from; ages are seconds since each host's last heartbeat;
+    services is how each host's services fare, by `<host>/<service>`;
     silent_for is how long the world has been watched, grace how long a node may be silent. Returns whether a transition
     that is due still waits for packets.
     """
     beating = {h.source for h in fabric.heartbeats}
+    busy = {key.partition("/")[0] for key, service in services.items() if not service.ready}
     waiting = False
     # Nodes first: a pool waits for its nodes.
     due = sorted(change.ledger.due(change.now.timestamp(), carried=True), key=lambda d: not isinstance(d, Node))
     for document in due:
         if not document.carried:
             continue
-        if applied.get(type(document), document.id) == document and _carried(change, document, ages, grace):
+        if applied.get(type(document), document.id) == document and _carried(change, document, ages, busy, grace):
             settle(change.ledger, document, change.now)
         else:
             waiting = True
@@ -51,10 +55,12 @@ def observe(
     return waiting
 
 
-def _carried(change: Change, document: Document, ages: Mapping[str, float], grace: float) -> bool:
-    """Whether a document that has been applied is what its transition leads to."""
+def _carried(change: Change, document: Document, ages: Mapping[str, float], busy: Set[str], grace: float) -> bool:
+    """Whether a document that has been applied is what its transition leads to. busy hosts' services are not ready."""
     if document.pending is None or document.pending.to == GONE:
         return True
+    if document.id in busy:
+        return False
     if isinstance(document, Node):
         if not document.server_id:
             return True

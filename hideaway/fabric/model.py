@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hideaway.fabric.services import AnyService
+
 EDGE = "edge"
 """The link of a public port: point to point with the edge, which routes the public internet."""
 
@@ -27,6 +29,7 @@ class Role(StrEnum):
     DATABASE = "database"
     ROUTER = "router"
     PROBE = "probe"
+    BALANCER = "balancer"
 
 
 class Action(StrEnum):
@@ -159,7 +162,8 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
-    boots counts its starts: one that is started again is built anew, without what ran or was changed inside.
+    services are programs that run on it, sorted by id. boots counts its starts: one that is started again is built
+    anew, without what ran or was changed inside.
     """
 
     id: str
@@ -170,6 +174,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Gateway | None = None
     router: Router | None = None
     listeners: tuple[Listener, ...] = ()
+    services: tuple[AnyService, ...] = ()
     boots: int = 0
     because: str = ""
 

@@ -19,14 +19,17 @@ from hideaway.plan.steps import (
     RemoveSegment,
     SetRoutes,
     SetRules,
+    SetService,
     Step,
+    StopService,
     Way,
     routes_of,
     rules_of,
+    service_of,
     structural,
 )
 
-ORDER = (RemovePort, RemoveHost, RemoveSegment, AddSegment, AddHost, SetRules, AddPort, SetRoutes)
+ORDER = (StopService, RemovePort, RemoveHost, RemoveSegment, AddSegment, AddHost, SetRules, AddPort, SetRoutes)
 """Before the edge and the pulse. What goes, goes first; a host has its rules before it has ports to forward between."""
 
 
@@ -61,7 +64,7 @@ class _Change:
         for host, shape in sorted(self.new.items()):
             found += self._built(host, shape) if self._is_new(host) else self._changed(host, self.old[host], shape)
         ordered = sorted(found, key=lambda step: ORDER.index(type(step)))
-        return (*ordered, *self._wholes(ordered))
+        return (*ordered, *self._wholes(ordered), *self._services())
 
     def _is_new(self, host: str) -> bool:
         return host not in self.old or host in self.rebuilt
@@ -93,6 +96,7 @@ class _Change:
     def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
         """A host that stays. A port that differs in anything is taken and made anew."""
         before, after = {p.id: p for p in old.ports}, {p.id: p for p in new.ports}
+        mine = service_of(host, "")
         gone = [p for p in old.ports if after.get(p.id) != p or p.link in self.segments_anew]
         lost = {p.id for p in gone}
         for port in gone:
@@ -103,6 +107,9 @@ class _Change:
             if port.id not in before or port.id in lost:
                 yield AddPort(host=host, port=port)
         yield from self._routes(host, old, new, {p.name for p in gone})
+        running = {s.id for s in old.services} | {s.removeprefix(mine) for s in self.suspects if s.startswith(mine)}
+        for service in sorted(running - {s.id for s in new.services}):
+            yield StopService(host=host, service=service)
 
     def _routes(self, host: str, old: Shape, new: Shape, lost: set[str]) -> Iterator[Step]:
         """lost are the devices that went, with all that led through them."""
@@ -119,6 +126,14 @@ class _Change:
                 devices=_devices(new),
                 afresh=afresh,
             )
+
+    def _services(self) -> Iterator[Step]:
+        """Last: what they answer is there, and filtered, before they are. A host that goes takes its own along."""
+        for host, shape in sorted(self.new.items()):
+            before = () if self._is_new(host) else self.old[host].services
+            for service in shape.services:
+                if service not in before or service_of(host, service.id) in self.suspects:
+                    yield SetService(host=host, service=service)
 
     def _wholes(self, ordered: list[Step]) -> Iterator[Step]:
         edge, was = shapes.edge(self.wanted), shapes.edge(self.present)

@@ -13,6 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from hideaway.fabric.model import EDGE, Fabric, Filter, Gateway, Host, Listener, Port, Router
+from hideaway.fabric.services import AnyService
 from hideaway.plan.steps import Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
 
 
@@ -25,6 +26,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Gateway | None
     router: Router | None
     listeners: tuple[Listener, ...]
+    services: tuple[AnyService, ...]
     boots: int
 
     @property
@@ -68,6 +70,7 @@ def _shape(host: Host, owners: Owners) -> Shape:
         gateway=_gateway(host.gateway),
         router=_router(host.router),
         listeners=host.listeners,
+        services=tuple(service.quiet() for service in host.services),
         boots=host.boots,
     )
 

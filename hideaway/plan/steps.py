@@ -1,7 +1,7 @@
 """The steps that lead from one Fabric to another. Each is a frozen value that carries all that its execution needs.
 
-A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge and
-SetPulse state a whole and may be repeated; the others change the structure and may not.
+A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge,
+SetPulse and SetService state a whole and may be repeated; the others change the structure and may not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hideaway.fabric.model import Filter, Gateway, Heartbeat, Listener, Port, Router
+from hideaway.fabric.services import AnyService
 
 EDGE_RULES = "whole:edge"
 """The suspect that stands for the edge's filters."""
@@ -176,8 +177,39 @@ class SetPulse(Step, frozen=True, kw_only=True, tag=True):
         return (PULSE,)
 
 
+class StopService(Step, frozen=True, kw_only=True, tag=True):
+    """End a program of a host that stays. Does nothing where it does not run."""
+
+    host: str
+    service: str
+
+    def doubts(self) -> tuple[str, ...]:
+        return (service_of(self.host, self.service),)
+
+
+class SetService(Step, frozen=True, kw_only=True, tag=True):
+    """The whole of what a program of a host shall do: it is started, or told, without a pause where it can do so."""
+
+    host: str
+    service: AnyService
+
+    def doubts(self) -> tuple[str, ...]:
+        return (service_of(self.host, self.service.id),)
+
+
 AnyStep = (
-    RemovePort | RemoveHost | RemoveSegment | AddSegment | AddHost | SetRules | AddPort | SetRoutes | SetEdge | SetPulse
+    RemovePort
+    | RemoveHost
+    | RemoveSegment
+    | AddSegment
+    | AddHost
+    | SetRules
+    | AddPort
+    | SetRoutes
+    | SetEdge
+    | SetPulse
+    | StopService
+    | SetService
 )
 
 
@@ -191,11 +223,16 @@ def routes_of(host: str) -> str:
     return f"whole:routes:{host}"
 
 
+def service_of(host: str, service: str) -> str:
+    """The suspect that stands for one program of a host."""
+    return f"whole:service:{host}/{service}"
+
+
 def suspects(steps: Iterable[Step]) -> frozenset[str]:
     """What is in doubt from the moment when these steps begin until all of them ended.
 
     A host's or segment's id: it may be half-built or half-removed, is removed and built anew. rules_of, routes_of,
-    EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated again.
+    service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated again.
     """
     return frozenset(doubt for step in steps for doubt in step.doubts())
 

@@ -72,7 +72,11 @@ class Running:
             found=lambda change: found(change, options.owner),
             clear=lambda change, id_: change.ledger.clear(id_),  # type: ignore[attr-defined]  # the store's ledger's
         )
-        settings = Settings(data_plane=backend is not None, heartbeat_grace=options.heartbeat_grace)
+        settings = Settings(
+            data_plane=backend is not None,
+            heartbeat_grace=options.heartbeat_grace,
+            observed=backend.observed if backend else lambda _host, _service: None,
+        )
         products = (*PRODUCTS, own_product(inside))
         self.api = Api(store, self.clock, self.ids, options.pace, settings, products)
 

@@ -22,6 +22,7 @@ from hideaway.fabric.model import (
     Router,
     Segment,
 )
+from hideaway.fabric.services import AnyService, Balancer, Frontend
 from hideaway.plan import Step, plan, shapes, suspects
 from hideaway.plan.steps import (
     AddHost,
@@ -35,10 +36,13 @@ from hideaway.plan.steps import (
     SetPulse,
     SetRoutes,
     SetRules,
+    SetService,
+    StopService,
     Way,
 )
 
 SEGMENTS, HOSTS, FILTERS = ("s0", "s1"), ("h0", "h1", "h2"), ("f0", "f1")
+SERVICES = ("a", "b")
 
 
 class ModelHost:
@@ -48,6 +52,7 @@ class ModelHost:
         self.ways: dict[tuple[str, int], Way] = {}
         self.neighbours: dict[tuple[str, str], Neighbour] = {}
         self.rules: tuple[Any, ...] | None = None
+        self.services: dict[str, AnyService] = {}
 
     def add_port(self, port: Port) -> None:
         assert port.id not in self.ports
@@ -104,12 +109,22 @@ class Model:
                 self.hosts[step.host].add_port(step.port)
             case RemovePort():
                 self.hosts[step.host].remove_port(step.port)
+            case _:
+                self.state(step)
+
+    def state(self, step: Step) -> None:
+        """Steps that state a whole."""
+        match step:
             case SetRules():
                 self.hosts[step.host].rules = (step.gateway, step.router, step.ports, step.listeners)
             case SetRoutes():
                 self.hosts[step.host].set_routes(step)
             case SetEdge():
                 self.edge = step
+            case SetService():
+                self.hosts[step.host].services[step.service.id] = step.service
+            case StopService():
+                self.hosts[step.host].services.pop(step.service, None)
             case SetPulse():
                 self.pulse = step
                 self.listening = {(s.host, s.port): self.hosts[s.host] for s in step.listeners}
@@ -128,9 +143,15 @@ class Model:
             assert tuple(sorted(host.ways.values())) == shape.ways
             assert tuple(sorted(host.neighbours.values())) == shape.neighbours
             assert host.rules == shape.rules
+            assert sorted(host.services.values(), key=lambda s: s.id) == list(shape.services)
         assert self.edge == shapes.edge(fabric)
         assert self.pulse == shapes.pulse(fabric)
         assert all(self.hosts[host] is of for (host, _port), of in self.listening.items())
+
+
+@st.composite
+def services(draw: st.DrawFn, key: str) -> Balancer:
+    return Balancer(id=key, frontends=tuple(Frontend(id="f", port=p) for p in draw(st.sampled_from([(), (80,)]))))
 
 
 @st.composite
@@ -163,6 +184,7 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
         gateway=Gateway(outside=ports[0].id, masquerade=tuple(p.id for p in ports[1:])) if kind == "gateway" else None,
         router=Router(default_v4=draw(st.sampled_from(Action))) if kind == "router" else None,
         listeners=draw(st.sampled_from([(), (Listener(port=80, what="address"),)])),
+        services=tuple(draw(services(key)) for key in sorted(draw(st.sets(st.sampled_from(SERVICES))))),
     )
 
 

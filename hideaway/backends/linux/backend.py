@@ -16,8 +16,10 @@ from hideaway.backends.base import Present, WorldLost
 from hideaway.backends.linux import journal, names, text, world
 from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.operations import Operation, Stamp
+from hideaway.backends.linux.staff import Staff
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
 from hideaway.plan.steps import EDGE_RULES, SetPulse, rules_of
@@ -32,7 +34,8 @@ EDGE_HOST, WORLD_HOST = "edge", "world"
 class LinuxBackend:
     """The data plane in a world of its own.
 
-    state is the server's folder (the world's things are in its folder `world`). rootless: without root, in a user
+    state is the server's folder: the world's things are in its folder `world`, and what services keep beyond the world
+    (databases) in its folder `data`. rootless: without root, in a user
     namespace; None decides by who this process is. linger: seconds that the world outlives its server.
     heartbeat_interval: seconds between a node's heartbeats.
     """
@@ -43,6 +46,7 @@ class LinuxBackend:
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
+        self._staff = Staff(self.folder, self.folder.parent / "data")
         self._lock, self._pulse_lock = threading.RLock(), threading.Lock()
         self._world: world.World | None = None
         self._present = Present()
@@ -72,9 +76,10 @@ class LinuxBackend:
         if kept is not None and adopted:
             self._present, self._stamps = kept.present, kept.stamps
         else:
+            self._staff.clear()
             self._present, self._stamps = Present(), self._perform(tuple(text.base()))
             self._remember()
-        living.channel.ask("start", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
+        living.channel.ask("employ", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
         return adopted
 
@@ -90,10 +95,14 @@ class LinuxBackend:
             if not steps and wanted == self._present.fabric:
                 return
             self._doubt(suspects(steps))
+            keeper = self._held().channel
+            for step in steps:
+                self._staff.leave(step, keeper)
             stamps = self._perform(text.operations(steps))
             for step in steps:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
+                self._staff.come(step, keeper)
             self._present = Present(fabric=wanted)
             guarded = self._guarded()
             self._stamps = {name: stamp for name, stamp in (self._stamps | stamps).items() if name in guarded}
@@ -111,6 +120,16 @@ class LinuxBackend:
         answer = self._ask_pulse("ages")
         return {str(source): float(age) for source, age in answer["ages"].items()}
 
+    def services(self) -> dict[str, Observed]:
+        """`<host>/<service>` -> how it fares, of all programs that hosts run. See Backend."""
+        return self._staff.look_at_all(self._present.fabric)
+
+    def observed(self, host: str, service: str) -> Observed | None:
+        """How one program fares, now. See Backend."""
+        there = next((h for h in self._present.fabric.hosts if h.id == host), None)
+        wanted = next((s for s in there.services if s.id == service), None) if there else None
+        return self._staff.look(host, wanted) if wanted else None
+
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         """A command line that runs argv inside a host. Needs only the state folder, not that this process serves."""
         kept = journal.read(self._journal)
@@ -124,6 +143,11 @@ class LinuxBackend:
         # nsenter waits outside for its child within; when it is killed, the child hears that its terminal is gone.
         ends = ["setpriv", "--pdeathsig", "HUP", "--"]
         return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *ends, *argv]
+
+    def running(self) -> dict[str, Any]:
+        """The keeper's programs: name -> `pid` (0 while it is down) and `starts`, how often it was started."""
+        found: dict[str, Any] = self._held().channel.ask("hello")["programs"]
+        return found
 
     def keeper(self) -> int:
         """The process id of the world's first process, seen from here. Raises WorldLost."""

@@ -20,6 +20,23 @@ class Refused(HideawayError):
     """The other side understood and could not; the text says why."""
 
 
+def connect(folder: Path, name: str, timeout: float) -> socket.socket:
+    """A connection to the Unix socket of that name in a folder. timeout: seconds. Raises OSError."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel.settimeout(timeout)
+    try:
+        # A socket's path may have about 107 bytes; through the folder's descriptor any folder will do.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            channel.connect(f"/proc/self/fd/{descriptor}/{name}")
+        finally:
+            os.close(descriptor)
+    except OSError:
+        channel.close()
+        raise
+    return channel
+
+
 class Channel:
     """One connection. ask() may be called from several threads; they take turns."""
 
@@ -27,17 +44,9 @@ class Channel:
         """Raises WorldLost when nobody listens there."""
         self._lock = threading.Lock()
         self._number = 0
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout)
         try:
-            # A socket's path may have about 107 bytes; through the folder's descriptor any folder will do.
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                self._socket.connect(f"/proc/self/fd/{descriptor}/{name}")
-            finally:
-                os.close(descriptor)
+            self._socket = connect(folder, name, timeout)
         except OSError as error:
-            self._socket.close()
             raise WorldLost(f"no world answers in {folder}: {error}") from error
         self._reader = self._socket.makefile("rb")
 

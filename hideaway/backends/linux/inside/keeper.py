@@ -20,11 +20,11 @@ import time
 from typing import Any
 
 from . import hands, namespaces
+from .programs import LONGEST_RESTART, SHORTEST_RESTART, Program, group_lives, kill_group, turn_into
 
 BUSY = 75
 """Exit status: another keeper has this folder."""
 FIRST_SERVER = 10.0  # seconds
-SHORTEST_RESTART, LONGEST_RESTART = 0.1, 5.0
 
 
 class Connection:
@@ -41,17 +41,6 @@ class Job:
     def __init__(self, pid: int, answer: int, connection: Connection, number: Any):
         self.pid, self.answer, self.number = pid, answer, number
         self.connection: Connection | None = connection
-
-
-class Program:
-    """A long-running program that is started again when it ends."""
-
-    def __init__(self, name: str, argv: list[str], namespace: str):
-        self.name, self.argv, self.namespace = name, argv, namespace
-        self.pid = 0
-        self.began = self.due = 0.0
-        self.pause = SHORTEST_RESTART
-        self.starts = 0
 
 
 class Keeper:
@@ -95,6 +84,7 @@ class Keeper:
         """Seconds until something is due by the clock."""
         now = time.monotonic()
         due = [p.due for p in self.programs.values() if not p.pid]
+        due += [p.doom for p in self.programs.values() if p.pid and p.doom is not None]
         if self._server() is None:
             due.append(self.alone_since + self.linger)
         if self.waiting or self.orphans:
@@ -167,7 +157,7 @@ class Keeper:
             if job.connection is connection:
                 job.connection = None
                 self.orphans.add(job.pid)
-                _kill_group(job.pid)
+                kill_group(job.pid)
         if connection.serves:
             self.alone_since = time.monotonic()
 
@@ -209,10 +199,9 @@ class Keeper:
                 break
             if pid in self.jobs:
                 self._finish(self.jobs.pop(pid), status)
-            for program in self.programs.values():
-                if program.pid == pid:
-                    self._ended(program)
-        self.orphans = {group for group in self.orphans if _group_lives(group)}
+            for program in [p for p in self.programs.values() if p.pid == pid]:
+                self._ended(program)
+        self.orphans = {group for group in self.orphans if group_lives(group)}
 
     def _finish(self, job: Job, status: int) -> None:
         with os.fdopen(job.answer, "rb") as file:
@@ -226,24 +215,40 @@ class Keeper:
         program.began, program.starts = time.monotonic(), program.starts + 1
         program.pid = self._fork()
         if program.pid == 0:
-            _become(program.argv, program.namespace)
+            turn_into(program)
 
     def _ended(self, program: Program) -> None:
-        """Start it again soon, later each time when it does not last."""
+        """Start it again soon, later each time when it does not last; at once where it was told to end for that."""
+        kill_group(program.pid)  # what it left behind
+        if program.doom is not None:
+            program.pid, program.doom, program.due, program.pause = 0, None, 0.0, SHORTEST_RESTART
+            if not program.wanted:
+                self.programs.pop(program.name)
+            return
         lasted = time.monotonic() - program.began
         program.pause = SHORTEST_RESTART if lasted > 10 else min(program.pause * 2, LONGEST_RESTART)
         program.pid, program.due = 0, time.monotonic() + program.pause
         print(f"{program.name} ended after {lasted:.1f} s", file=sys.stderr, flush=True)
 
     def _restart(self) -> None:
+        now = time.monotonic()
         for program in self.programs.values():
-            if not program.pid and program.due <= time.monotonic():
+            if not program.pid and program.due <= now:
                 self._start(program)
+            elif program.pid and program.doom is not None and program.doom <= now:
+                kill_group(program.pid)
+                program.doom = now + 1.0
+
+    def _end(self, program: Program) -> None:
+        """Tell it to end; it is killed when its patience is over."""
+        if program.doom is None:
+            program.doom = time.monotonic() + program.patience
+            program.tell(program.stop)
 
     def _admit(self) -> None:
         """Let the next server serve once nothing works for the last one any more."""
         for group in self.orphans:
-            _kill_group(group)
+            kill_group(group)
         while self.waiting and not self.orphans and self._server() is None:
             connection, number = self.waiting.pop(0)
             connection.serves = True
@@ -273,19 +278,36 @@ class Keeper:
         arguments = request["argv"], request.get("stdin"), request.get("namespace", ""), request.get("timeout", 60)
         self._work(connection, request, lambda: hands.run(*arguments))
 
-    def start(self, connection: Connection, request: dict[str, Any]) -> None:
-        """Have a program run under a name, in a namespace. One that runs under that name goes on."""
+    def employ(self, connection: Connection, request: dict[str, Any]) -> None:
+        """Have a program run under a name (see Program). One that is so already goes on as it is."""
         name = request["name"]
-        if name not in self.programs:
-            self.programs[name] = Program(name, request["argv"], request.get("namespace", ""))
-            self._start(self.programs[name])
-        self._answer(connection, request.get("id"), pid=self.programs[name].pid)
+        program = self.programs.get(name) or self.programs.setdefault(name, Program(name))
+        if not program.wanted or program.digest != request.get("digest", "") or not program.argv:
+            anew = program.become(request)
+            if not program.pid:
+                program.due, program.pause = 0.0, SHORTEST_RESTART
+            elif program.doom is None and anew:
+                self._end(program)
+            elif program.doom is None:
+                program.tell(program.reload)
+        self._restart()
+        self._answer(connection, request.get("id"), pid=program.pid)
 
-    def stop(self, connection: Connection, request: dict[str, Any]) -> None:
-        """End a program and what it started in its process group. One that does not run is no error."""
-        program = self.programs.pop(request["name"], None)
-        if program is not None and program.pid:
-            _kill_group(program.pid)
+    def dismiss(self, connection: Connection, request: dict[str, Any]) -> None:
+        """End the programs of these names, and those whose names begin with a prefix. None of them is no error.
+
+        at_once: kill them now; else they end by themselves within their patience. Does not wait for it.
+        """
+        names, prefix = set(request.get("names", ())), request.get("prefix")
+        for program in list(self.programs.values()):
+            if program.name in names or (prefix is not None and program.name.startswith(prefix)):
+                program.wanted = False
+                if not program.pid:
+                    self.programs.pop(program.name)
+                    continue
+                self._end(program)
+                if request.get("at_once"):
+                    kill_group(program.pid)
         self._answer(connection, request.get("id"))
 
     def close(self, connection: Connection, request: dict[str, Any]) -> None:
@@ -296,7 +318,7 @@ class Keeper:
 
 _OPERATIONS: dict[str, Any] = {
     each.__name__: each
-    for each in (Keeper.hello, Keeper.serve, Keeper.perform, Keeper.run, Keeper.start, Keeper.stop, Keeper.close)
+    for each in (Keeper.hello, Keeper.serve, Keeper.perform, Keeper.run, Keeper.employ, Keeper.dismiss, Keeper.close)
 }
 
 
@@ -311,38 +333,6 @@ def _child(work: Any, answer: int) -> None:
             file.write(json.dumps(said).encode())
     finally:
         os._exit(0)
-
-
-def _become(argv: list[str], namespace: str) -> None:
-    """Turn into a program in a namespace. Never returns."""
-    try:
-        with open(os.devnull) as nothing:
-            os.dup2(nothing.fileno(), 0)
-        os.dup2(2, 1)
-        back = os.open(namespaces.path(namespace), os.O_RDONLY | os.O_CLOEXEC)
-        namespaces.enter(back)
-        os.execvp(argv[0], argv)
-    except OSError as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr, flush=True)
-    finally:
-        os._exit(127)
-
-
-def _kill_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _furnish() -> None:

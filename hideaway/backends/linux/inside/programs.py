@@ -1,0 +1,83 @@
+"""The long-running programs that the keeper keeps running, and the process groups of all that it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from . import namespaces
+
+SHORTEST_RESTART, LONGEST_RESTART = 0.1, 5.0
+
+
+class Program:
+    """A long-running program that is started again when it ends.
+
+    What it shall be: argv; namespace; folder, where it starts and writes `log` ("": the keeper's own); digest, which
+    differs when anything of it does, files that it reads included; reload, the signal that makes it read them again (0:
+    it must be started anew); stop, the signal that ends it, and patience, the seconds until it is killed.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.argv: list[str] = []
+        self.namespace = self.folder = self.digest = ""
+        self.reload, self.stop, self.patience = 0, int(signal.SIGKILL), 0.0
+        self.pid = 0
+        self.began = self.due = 0.0
+        self.pause = SHORTEST_RESTART
+        self.starts = 0
+        self.wanted = True  # whether it shall run, once what runs of it has ended
+        self.doom: float | None = None  # when to kill what was told to end
+
+    def become(self, request: dict[str, Any]) -> bool:
+        """Take over what is wanted; whether what runs must end for it."""
+        before = self.argv, self.namespace, self.folder
+        self.argv, self.namespace = list(request["argv"]), request.get("namespace", "")
+        self.folder, self.digest = request.get("folder", ""), request.get("digest", "")
+        self.reload, self.stop = request.get("reload", 0), request.get("stop", int(signal.SIGKILL))
+        self.patience, self.wanted = request.get("patience", 0.0), True
+        return not self.reload or before != (self.argv, self.namespace, self.folder)
+
+    def tell(self, number: int) -> None:
+        if self.pid:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass
+
+
+def turn_into(program: Program) -> None:
+    """Turn into a program in its namespace. Never returns."""
+    try:
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
+        if program.folder:
+            os.chdir(program.folder)
+            os.dup2(os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
+        os.dup2(2, 1)
+        namespaces.enter(os.open(namespaces.path(program.namespace), os.O_RDONLY | os.O_CLOEXEC))
+        os.execvp(program.argv[0], program.argv)
+    except OSError as error:
+        print(f"{program.argv[0]}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(127)
+
+
+def kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

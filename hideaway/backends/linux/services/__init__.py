@@ -1,0 +1,39 @@
+"""The services of the Fabric as programs: one module a kind, with two functions.
+
+`program(host, service, place) -> Program` is pure: what to run for it. `look(service, place) -> Observed` asks the
+program that runs how it fares; it returns at once, and never raises for a program that is just coming up or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hideaway.backends.linux.services import haproxy
+from hideaway.backends.linux.services.base import Place, Program
+from hideaway.fabric.services import AnyService, Balancer, Observed
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A module's two functions."""
+
+    program: Callable[[str, Any, Place], Program]
+    look: Callable[[Any, Place], Observed]
+
+
+KINDS: dict[type, Kind] = {
+    Balancer: Kind(haproxy.program, haproxy.look),
+}
+"""A service's type -> what runs it."""
+
+
+def program(host: str, service: AnyService, place: Place) -> Program:
+    """What to run on a host for a service."""
+    return KINDS[type(service)].program(host, service, place)
+
+
+def look(service: AnyService, place: Place) -> Observed:
+    """How what runs for a service fares."""
+    return KINDS[type(service)].look(service, place)

@@ -1,0 +1,88 @@
+"""The programs of hosts: their files, their start, their end, and how they fare. See services/ for what they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from hideaway.backends.linux import names
+from hideaway.backends.linux.channel import Channel
+from hideaway.backends.linux.services import look, program
+from hideaway.backends.linux.services.base import Place, Program
+from hideaway.fabric.model import Fabric
+from hideaway.fabric.services import AnyService, Observed
+from hideaway.plan.steps import RemoveHost, SetService, Step, StopService
+
+FOLDER = "services"
+
+
+class Staff:
+    """Carries out the steps that concern programs.
+
+    world: the folder of the world's things, which is where its keeper runs; data: what outlives the world.
+    """
+
+    def __init__(self, world: Path, data: Path):
+        self.world, self.data = world, data
+
+    def leave(self, step: Step, keeper: Channel) -> None:
+        """Carry out what must be done before the kernel is changed: end what shall run no more."""
+        if isinstance(step, RemoveHost):
+            keeper.ask("dismiss", prefix=f"{names.namespace(step.host)}/", at_once=True)
+            shutil.rmtree(self._folder(step.host), ignore_errors=True)
+        elif isinstance(step, StopService):
+            keeper.ask("dismiss", names=[_name(step.host, step.service)])
+
+    def come(self, step: Step, keeper: Channel) -> None:
+        """Carry out what comes after the kernel was changed: have programs run."""
+        if isinstance(step, SetService):
+            place = self._place(step.host, step.service.id)
+            wanted = program(step.host, step.service, place)
+            _write(place.folder, wanted)
+            keeper.ask(
+                "employ",
+                name=_name(step.host, step.service.id),
+                namespace=names.namespace(step.host),
+                folder=str(place.folder.relative_to(self.world)),
+                argv=wanted.argv,
+                digest=wanted.digest,
+                reload=int(wanted.reload or 0),
+                stop=int(wanted.stop),
+                patience=wanted.patience,
+            )
+
+    def clear(self) -> None:
+        """Forget the folders of a world that is no more."""
+        shutil.rmtree(self.world / FOLDER, ignore_errors=True)
+
+    def look(self, host: str, service: AnyService) -> Observed:
+        """How what runs for a service fares, now."""
+        return look(service, self._place(host, service.id))
+
+    def look_at_all(self, fabric: Fabric) -> dict[str, Observed]:
+        """`<host>/<service>` -> how it fares, of all services."""
+        return {f"{host.id}/{each.id}": self.look(host.id, each) for host in fabric.hosts for each in host.services}
+
+    def _folder(self, host: str) -> Path:
+        return self.world / FOLDER / names.namespace(host)
+
+    def _place(self, host: str, service: str) -> Place:
+        return Place(folder=self._folder(host) / service, data=self.data)
+
+
+def _name(host: str, service: str) -> str:
+    """What the keeper calls a program."""
+    return f"{names.namespace(host)}/{service}"
+
+
+def _write(folder: Path, wanted: Program) -> None:
+    """Put a program's files in place, each whole; what else is there (sockets, its log) stays."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in wanted.files.items():
+        file = folder / name
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        new = file.with_name(f"{file.name}.new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as written:
+            written.write(content)
+        os.replace(new, file)
