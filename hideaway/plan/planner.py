@@ -137,8 +137,10 @@ class _Change:
 
     def _wholes(self, ordered: list[Step]) -> Iterator[Step]:
         edge, was = shapes.edge(self.wanted), shapes.edge(self.present)
-        if edge != was or EDGE_RULES in self.suspects:
+        if EDGE_RULES in self.suspects or (edge != was and not was.ports):
             yield edge
+        elif edge != was:
+            yield shapes.edge_change(was, edge)
         pulse, beating = shapes.pulse(self.wanted), shapes.pulse(self.present)
         made = {step.host for step in ordered if isinstance(step, AddHost)}
         if pulse != beating or PULSE in self.suspects or made & {each.host for each in pulse.listeners}:

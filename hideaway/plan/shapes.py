@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import msgspec
 
-from hideaway.fabric.model import EDGE, Fabric, Filter, Gateway, Host, Listener, Port, Router
+from hideaway.fabric.model import EDGE, Action, Fabric, Filter, Gateway, Host, Listener, Port, Router
 from hideaway.fabric.services import AnyService
-from hideaway.plan.steps import Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
+from hideaway.plan.steps import ChangeEdge, Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +121,10 @@ def _neighbours(host: Host, owners: Owners) -> Iterator[Neighbour]:
                 yield Neighbour(address=address, device=names[port.id], port=owner.id, mac=owner.mac)
 
 
+REFUSED = Filter(id="", stateful=True, inbound=Action.DROP, outbound=Action.DROP)
+"""What stands for a filter that a port names and that is not there: nothing passes."""
+
+
 def edge(fabric: Fabric) -> SetEdge:
     """The edge's rules: all public ports, and the filters that they name. A filter that is missing drops everything."""
     ports = tuple(
@@ -131,8 +135,29 @@ def edge(fabric: Fabric) -> SetEdge:
             if port.link == EDGE
         )
     )
-    used = {port.filter for port in ports}
-    return SetEdge(ports=ports, filters=tuple(_quiet(f) for f in fabric.filters if f.id in used))
+    there = {f.id: f for f in fabric.filters}
+    named = sorted({port.filter for port in ports if port.filter})
+    filters = (_quiet(there[id_]) if id_ in there else msgspec.structs.replace(REFUSED, id=id_) for id_ in named)
+    return SetEdge(ports=ports, filters=tuple(filters))
+
+
+def edge_change(old: SetEdge, new: SetEdge) -> ChangeEdge:
+    """What leads from one state of the edge to another."""
+    before, after = {(p.host, p.port): p for p in old.ports}, {(p.host, p.port): p for p in new.ports}
+    known, wanted = {f.id: f for f in old.filters}, {f.id: f for f in new.filters}
+    ports = tuple(p for key, p in after.items() if before.get(key) != p)
+    filters = tuple(f for id_, f in wanted.items() if known.get(id_) != f)
+    differ = {f.id for f in filters}
+    affected = tuple(sorted({*ports, *(p for p in new.ports if p.filter in differ)}))
+    judging = {p.filter for p in affected}
+    return ChangeEdge(
+        gone=tuple(p for key, p in before.items() if after.get(key) != p),
+        ports=ports,
+        filters=filters,
+        dropped=tuple(sorted(known.keys() - wanted.keys())),
+        affected=affected,
+        judges=tuple(f for f in new.filters if f.id in judging),
+    )
 
 
 def _quiet(filter_: Filter) -> Filter:

@@ -1,7 +1,7 @@
 """The steps that lead from one Fabric to another. Each is a frozen value that carries all that its execution needs.
 
 A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge,
-SetPulse and SetService state a whole and may be repeated; the others change the structure and may not.
+SetPulse and SetService state a whole and may be repeated; the others change what is there and may not.
 """
 
 from __future__ import annotations
@@ -159,6 +159,26 @@ class SetEdge(Step, frozen=True, kw_only=True, tag=True):
         return (EDGE_RULES,)
 
 
+class ChangeEdge(Step, frozen=True, kw_only=True, tag=True):
+    """What changes of the edge's rules: takes effect as a whole, and leads to the very rules that SetEdge would state.
+
+    gone are ports as they were and are no more, ports those that are new or differ; filters are new ones and those that
+    differ, each in full; dropped are the ids of those that go. affected are all ports that another filter stands before
+    now, and judges are these filters: established connections of affected ports and of addresses that are gone are
+    judged anew, all others are let be.
+    """
+
+    gone: tuple[PublicPort, ...] = ()
+    ports: tuple[PublicPort, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    dropped: tuple[str, ...] = ()
+    affected: tuple[PublicPort, ...] = ()
+    judges: tuple[Filter, ...] = ()
+
+    def doubts(self) -> tuple[str, ...]:
+        return (EDGE_RULES,)
+
+
 class Served(msgspec.Struct, frozen=True, order=True, kw_only=True):
     """A small service that the data plane itself answers on a host."""
 
@@ -207,6 +227,7 @@ AnyStep = (
     | AddPort
     | SetRoutes
     | SetEdge
+    | ChangeEdge
     | SetPulse
     | StopService
     | SetService

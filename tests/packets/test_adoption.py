@@ -281,3 +281,16 @@ def test_rules_that_somebody_else_changed_are_stated_again(state: Path) -> None:
     follower.check()
     assert follower.present().suspects == frozenset()
     assert observe(follower) == fresh(state / "fresh", wanted)
+
+
+def test_a_change_of_a_part_does_not_hide_what_somebody_else_changed(state: Path) -> None:
+    made, wanted = backend(state), cluster(tcp(WEB_PORT))
+    made.up()
+    become(made, cluster())
+    forged = ["nft", "insert", "rule", "inet", "edge", "forward", "accept"]
+    assert made.run_in("edge", forged)["status"] == 0
+    become(made, wanted)
+    assert made.present().suspects == {"whole:edge"}
+    become(made, wanted)
+    assert made.present().suspects == frozenset()
+    assert observe(made) == fresh(state / "fresh", wanted)

@@ -28,6 +28,7 @@ from hideaway.plan.steps import (
     AddHost,
     AddPort,
     AddSegment,
+    ChangeEdge,
     Neighbour,
     RemoveHost,
     RemovePort,
@@ -121,6 +122,8 @@ class Model:
                 self.hosts[step.host].set_routes(step)
             case SetEdge():
                 self.edge = step
+            case ChangeEdge():
+                self.change_edge(step)
             case SetService():
                 self.hosts[step.host].services[step.service.id] = step.service
             case StopService():
@@ -130,6 +133,22 @@ class Model:
                 self.listening = {(s.host, s.port): self.hosts[s.host] for s in step.listeners}
             case _:
                 raise AssertionError(step)
+
+    def change_edge(self, step: ChangeEdge) -> None:
+        ports, filters = set(self.edge.ports), {f.id: f for f in self.edge.filters}
+        assert ports.issuperset(step.gone)
+        ports -= set(step.gone)
+        assert ports.isdisjoint(step.ports)
+        assert not {(p.host, p.port) for p in ports} & {(p.host, p.port) for p in step.ports}
+        ports |= set(step.ports)
+        for id_ in step.dropped:
+            del filters[id_]
+        filters |= {f.id: f for f in step.filters}
+        assert {p.filter for p in ports if p.filter} == set(filters)  # none is missing, none is left behind
+        changed = {f.id for f in step.filters}
+        assert set(step.affected) == set(step.ports) | {p for p in ports if p.filter in changed}
+        assert {f.id: f for f in step.judges} == {p.filter: filters[p.filter] for p in step.affected if p.filter}
+        self.edge = SetEdge(ports=tuple(sorted(ports)), filters=tuple(filters[id_] for id_ in sorted(filters)))
 
     def holds(self, fabric: Fabric) -> None:
         """Assert that this is what a fresh build of the Fabric comes to."""

@@ -15,7 +15,7 @@ import msgspec
 from hideaway.backends.base import Present, WorldLost
 from hideaway.backends.linux import journal, names, text, world
 from hideaway.backends.linux.channel import Channel
-from hideaway.backends.linux.operations import Operation, Stamp
+from hideaway.backends.linux.operations import Operation, Performed, Stamp
 from hideaway.backends.linux.staff import Staff
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
@@ -77,7 +77,7 @@ class LinuxBackend:
             self._present, self._stamps = kept.present, kept.stamps
         else:
             self._staff.clear()
-            self._present, self._stamps = Present(), self._perform(tuple(text.base()))
+            self._present, self._stamps = Present(), self._perform(tuple(text.base())).stamps
             self._remember()
         living.channel.ask("employ", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
@@ -98,21 +98,23 @@ class LinuxBackend:
             keeper = self._held().channel
             for step in steps:
                 self._staff.leave(step, keeper)
-            stamps = self._perform(text.operations(steps))
+            before, done = self._stamps, self._perform(text.operations(steps))
             for step in steps:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
                 self._staff.come(step, keeper)
             self._present = Present(fabric=wanted)
             guarded = self._guarded()
-            self._stamps = {name: stamp for name, stamp in (self._stamps | stamps).items() if name in guarded}
+            self._stamps = {name: stamp for name, stamp in (before | done.stamps).items() if name in guarded}
             self._remember()
+            # Changing a part of rules must not hide that somebody else had changed them.
+            self._doubt(frozenset(guarded[name] for name, stamp in done.found.items() if stamp != before.get(name)))
 
     def check(self) -> None:
         """Look whether rules were changed by somebody else: those of the edge, of gateways and routers. See Backend."""
         with self._lock:
             ours = self._guarded()
-            found = self._perform([Stamp(namespace=name) for name in ours])
+            found = self._perform([Stamp(namespace=name) for name in ours]).stamps
             self._doubt(frozenset(suspect for name, suspect in ours.items() if found[name] != self._stamps.get(name)))
 
     def heartbeats(self) -> dict[str, float]:
@@ -214,13 +216,12 @@ class LinuxBackend:
     def _remember(self) -> None:
         journal.write(self._journal, self._held().id, self._present, self._stamps)
 
-    def _perform(self, operations: Sequence[Operation]) -> dict[str, int]:
-        """Carry operations out; the stamps of the rules that they set or ask for, by network namespace."""
+    def _perform(self, operations: Sequence[Operation]) -> Performed:
+        """Carry operations out."""
         if not operations:
-            return {}
+            return Performed()
         orders = msgspec.to_builtins(list(operations))
-        answer = self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders)
-        return {str(name): int(stamp) for name, stamp in answer["stamps"].items()}
+        return msgspec.convert(self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders), Performed)
 
     def _tell_pulse(self, step: SetPulse) -> None:
         listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]

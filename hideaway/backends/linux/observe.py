@@ -89,7 +89,16 @@ def _neighbours(entries: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _rules(text: str) -> Iterator[str]:
-    """The ruleset, with the elements of each set in order (the kernel lists them by a hash of its own)."""
+    """The ruleset: each table's sets and chains by name, not by age, and the elements of each set in order (the kernel
+    lists them by a hash of its own)."""
+    for table in re.findall(r"^table .*?^}$", text, flags=re.DOTALL | re.MULTILINE):
+        yield table.partition("\n")[0]
+        for part in sorted(re.findall(r"^\t\w.*?^\t}$", table, flags=re.DOTALL | re.MULTILINE)):
+            yield from _lines(part)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """A chain or set, line by line."""
 
     def ordered(found: re.Match[str]) -> str:
         elements = sorted(element.strip() for element in found[1].split(","))

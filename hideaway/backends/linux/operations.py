@@ -49,11 +49,12 @@ class Settle(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower
     links: tuple[str, ...]
 
 
-class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
-    """One `nft -f`: all of it or nothing."""
+class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower, omit_defaults=True):
+    """One `nft -f`: all of it or nothing. part: it changes what is there, rather than stating the whole."""
 
     namespace: str
     text: str
+    part: bool = False
 
 
 class Stamp(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
@@ -82,15 +83,17 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Judged, ...]
 
 
-class SweepEdge(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+class SweepEdge(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower, omit_defaults=True):
     """Cut the connections across the edge that its filters refuse. owners: address -> filter's id, "" for none.
 
-    A connection is judged by its first packet; one of an address that nobody owns is cut.
+    A connection is judged by its first packet. lost: the addresses whose connections are cut, whoever they are with;
+    None: all that have no owner here.
     """
 
     namespace: str
     owners: dict[str, str]
     judges: dict[str, Judge]
+    lost: tuple[str, ...] | None = None
 
 
 class Translation(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +114,14 @@ class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str
     translations: tuple[Translation, ...]
     refused: tuple[str, ...]
     open: bool
+
+
+class Performed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hands answer. stamps: of the rules that were set or asked for, by namespace; found: those of rules of
+    which a part was changed, as they were before."""
+
+    stamps: dict[str, int] = {}
+    found: dict[str, int] = {}
 
 
 AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Nft | Stamp | SweepEdge | SweepGateway

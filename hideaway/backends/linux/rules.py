@@ -1,24 +1,20 @@
-"""Filters, gateways and routers as nft text, and as what the sweep of established connections needs. Pure.
+"""Filters, gateways and routers as nft text. Pure.
 
-A table is replaced as a whole in one transaction, so no packet meets half of it; docs/semantics.md is the law here.
+What changes does so in one transaction, so no packet meets half of it; docs/semantics.md is the law here.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hideaway.backends.linux import names
-from hideaway.backends.linux.operations import Judge, Judged, SweepEdge, SweepGateway, Translation
 from hideaway.fabric.model import (
-    EDGE_V4,
-    EDGE_V6,
     INTERNET_V4,
     INTERNET_V6,
     Action,
     Direction,
     Filter,
-    Forward,
     Gateway,
     Port,
     Protocol,
@@ -26,38 +22,63 @@ from hideaway.fabric.model import (
     RouterRule,
     Rule,
 )
-from hideaway.plan.steps import PublicPort, SetEdge, SetRules
+from hideaway.plan.steps import ChangeEdge, PublicPort, SetEdge, SetRules
 
-REFUSED = Filter(id="", stateful=True, inbound=Action.DROP, outbound=Action.DROP)
-"""What stands for a filter that a port names and that is not there: nothing passes."""
 ECHO = ("icmp type echo-request accept", "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept")
 
 
 def edge(step: SetEdge) -> str:
     """The edge's table. A packet passes the filter of the port that it comes from, then that of the one it goes to."""
-    filters = _filters(step)
+    elements = _elements(step.ports)
     return _table(
         "edge",
-        _collection("set owned4", "ifname . ipv4_addr", _owned(step.ports, v6=False)),
-        _collection("set owned6", "ifname . ipv6_addr", _owned(step.ports, v6=True)),
-        *(_chain(names.chain("out", f.id), _outbound(f)) for f in filters),
-        *(_chain(names.chain("in", f.id), _inbound(f)) for f in filters),
-        _collection("map outbound", "ifname : verdict", _verdicts(step.ports, "out", "jump")),
-        _collection("map inbound", "ifname : verdict", _verdicts(step.ports, "in", "goto")),
+        _collection("set owned4", "ifname . ipv4_addr", elements["owned4"]),
+        _collection("set owned6", "ifname . ipv6_addr", elements["owned6"]),
+        *_filter_chains(step.filters),
+        _collection("map outbound", "ifname : verdict", elements["outbound"]),
+        _collection("map inbound", "ifname : verdict", elements["inbound"]),
         _chain("guard", _guard()),
         _chain("forward", _edge_forward()),
         _chain("input", _input("ct state established,related accept")),
     )
 
 
-def _filters(step: SetEdge) -> list[Filter]:
-    found = {f.id: f for f in step.filters}
-    missing = {p.filter for p in step.ports if p.filter} - found.keys()
-    return [*step.filters, *(_named(REFUSED, name) for name in sorted(missing))]
+def edge_change(step: ChangeEdge) -> str:
+    """The same for a part of the table, which leaves it as `edge` would state it: what refers goes before what it
+    refers to, and comes after it."""
+    gone, new = _elements(step.gone), _elements(step.ports)
+    lines = [*_element_lines("delete", gone, new)]
+    for chain in (names.chain(direction, id_) for direction in ("out", "in") for id_ in step.dropped):
+        lines += [f"flush chain inet edge {chain}", f"delete chain inet edge {chain}"]
+    for chain in (names.chain(direction, f.id) for direction in ("out", "in") for f in step.filters):
+        lines += [f"add chain inet edge {chain}", f"flush chain inet edge {chain}"]
+    if step.filters:
+        lines.append("table inet edge {\n" + "\n".join(_filter_chains(step.filters)) + "\n}")
+    lines += _element_lines("add", new, gone)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _named(filter_: Filter, name: str) -> Filter:
-    return Filter(id=name, stateful=filter_.stateful, inbound=filter_.inbound, outbound=filter_.outbound)
+def _filter_chains(filters: Iterable[Filter]) -> list[str]:
+    return [
+        *(_chain(names.chain("out", f.id), _outbound(f)) for f in filters),
+        *(_chain(names.chain("in", f.id), _inbound(f)) for f in filters),
+    ]
+
+
+def _elements(ports: Sequence[PublicPort]) -> dict[str, list[str]]:
+    """What ports put into the edge's sets and maps, by the set's name."""
+    return {
+        "owned4": _owned(ports, v6=False),
+        "owned6": _owned(ports, v6=True),
+        "outbound": _verdicts(ports, "out", "jump"),
+        "inbound": _verdicts(ports, "in", "goto"),
+    }
+
+
+def _element_lines(verb: str, these: Mapping[str, list[str]], but: Mapping[str, list[str]]) -> Iterator[str]:
+    for name, elements in these.items():
+        if left := sorted(set(elements) - set(but[name])):
+            yield f"{verb} element inet edge {name} {{ {', '.join(left)} }}"
 
 
 def _owned(ports: Iterable[PublicPort], v6: bool) -> list[str]:
@@ -162,7 +183,7 @@ def host(step: SetRules) -> str:
 
 
 def _gateway_table(step: SetRules) -> str:
-    gateway, outside = step.gateway, _outside(step)
+    gateway, outside = step.gateway, outside_port(step)
     if gateway is None or outside is None:
         return _no_table("gateway") if gateway is None else _table("gateway", _chain("forward", _nothing()))
     masqueraded = [p.name for p in step.ports if p.id in gateway.masquerade]
@@ -176,7 +197,8 @@ def _gateway_table(step: SetRules) -> str:
     )
 
 
-def _outside(step: SetRules) -> Port | None:
+def outside_port(step: SetRules) -> Port | None:
+    """A gateway's public port; None where the host is no gateway or has none."""
     return next((p for p in step.ports if step.gateway and p.id == step.gateway.outside), None)
 
 
@@ -187,7 +209,7 @@ def _nothing() -> Iterator[str]:
 def _destinations(gateway: Gateway, outside: Port) -> Iterator[str]:
     yield "type nat hook prerouting priority dstnat; policy accept;"
     for number, forward in enumerate(gateway.forwards):
-        for address in _v4(outside):
+        for address in v4(outside):
             protocol = "{ tcp, udp }" if forward.protocol == Protocol.ANY else forward.protocol.value
             match = (
                 f'iifname "{outside.name}" ip daddr {address} meta l4proto {protocol} th dport {forward.public_port}'
@@ -198,7 +220,7 @@ def _destinations(gateway: Gateway, outside: Port) -> Iterator[str]:
 def _sources(outside: Port) -> Iterator[str]:
     """Forwarded traffic leaves with the gateway's own address; what the forward chain refused never comes here."""
     yield "type nat hook postrouting priority srcnat; policy accept;"
-    own = _v4(outside)
+    own = v4(outside)
     for address in own[:1]:
         yield _counted(f'oifname "{outside.name}" ip saddr != {address}', f"snat ip to {address}", "masquerade")
 
@@ -249,60 +271,6 @@ def _router_match(rule: RouterRule) -> str:
     return " ".join(parts)
 
 
-def edge_sweep(step: SetEdge) -> SweepEdge:
-    """What the edge's filters refuse of the connections that were established before."""
-    return SweepEdge(
-        namespace=names.EDGE_NAMESPACE,
-        owners={EDGE_V4: "", EDGE_V6: "", **{_bare(a): p.filter for p in step.ports for a in p.addresses}},
-        judges={f.id: _judge(f) for f in _filters(step)},
-    )
-
-
-def _judge(filter_: Filter) -> Judge:
-    return Judge(
-        inbound=filter_.inbound == Action.ACCEPT,
-        outbound=filter_.outbound == Action.ACCEPT,
-        rules=tuple(map(_judged, filter_.rules)),
-    )
-
-
-def _judged(rule: Rule) -> Judged:
-    ported = rule.ports is not None and rule.protocol != Protocol.ICMP
-    low, high = rule.ports if rule.ports is not None and ported else (0, 65535)
-    return Judged(
-        accept=rule.action == Action.ACCEPT,
-        inbound=rule.direction == Direction.INBOUND,
-        protocol=rule.protocol.value,
-        network=rule.network,
-        low=low,
-        high=high,
-        ported=ported,
-    )
-
-
-def gateway_sweep(step: SetRules) -> SweepGateway:
-    """What a gateway refuses of the connections that were established before."""
-    gateway, outside = step.gateway or Gateway(outside=""), _outside(step)
-    closed = [p for p in step.ports if p is not outside and p.id not in gateway.masquerade]
-    return SweepGateway(
-        namespace=names.namespace(step.host),
-        own=tuple(_v4(outside)) if outside else (),
-        translations=tuple(map(_translation, gateway.forwards)),
-        refused=(*(a for p in closed for a in p.addresses), *step.gone),
-        open=bool(gateway.masquerade),
-    )
-
-
-def _translation(forward: Forward) -> Translation:
-    both = forward.protocol == Protocol.ANY
-    return Translation(
-        protocols=("tcp", "udp") if both else (forward.protocol.value,),
-        public_port=forward.public_port,
-        private_address=forward.private_address,
-        private_port=forward.private_port,
-    )
-
-
 def _table(name: str, *parts: str) -> str:
     body = "\n".join(part for part in parts if part)
     return f"{_no_table(name)}table inet {name} {{\n{body}\n}}\n"
@@ -328,7 +296,8 @@ def _any(values: Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{value}"' for value in sorted(values)) + " }"
 
 
-def _v4(port: Port) -> list[str]:
+def v4(port: Port) -> list[str]:
+    """A port's IPv4 addresses, bare."""
     return [_bare(a) for a in port.addresses if ":" not in a]
 
 

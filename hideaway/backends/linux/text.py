@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from hideaway.backends.linux import names, rules
+from hideaway.backends.linux import names, rules, sweeps
 from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Settle, Sysctl, Unlink, Vanish
 from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, Port
 from hideaway.plan.steps import (
     AddHost,
     AddPort,
     AddSegment,
+    ChangeEdge,
     RemoveHost,
     RemovePort,
     RemoveSegment,
@@ -94,6 +95,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *_hosts(steps),
         *_settled(_of(AddPort, steps)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
+        *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
     )
 
 
@@ -141,7 +143,7 @@ def _rules(step: SetRules) -> Iterator[Operation]:
     yield Nft(namespace=namespace, text=rules.host(step))
     if step.gateway is not None:
         yield Sysctl(namespace=namespace, sysctls=NOTHING_REVIVES)
-        yield rules.gateway_sweep(step)
+        yield sweeps.gateway_sweep(step)
 
 
 def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
@@ -232,7 +234,12 @@ def _way(way: Way) -> str:
 def _edge(step: SetEdge) -> Iterator[Operation]:
     yield Nft(namespace=names.EDGE_NAMESPACE, text=rules.edge(step))
     yield Sysctl(namespace=names.EDGE_NAMESPACE, sysctls=NOTHING_REVIVES)
-    yield rules.edge_sweep(step)
+    yield sweeps.edge_sweep(step)
+
+
+def _edge_change(step: ChangeEdge) -> Iterator[Operation]:
+    yield Nft(namespace=names.EDGE_NAMESPACE, text=rules.edge_change(step), part=True)
+    yield sweeps.edge_change_sweep(step)
 
 
 def _bare(address: str) -> str:

@@ -9,13 +9,13 @@ import pytest
 
 from hideaway.backends.base import Present, WorldLost
 from hideaway.backends.dry import DryBackend
-from hideaway.backends.linux import capabilities, journal, names, rules
+from hideaway.backends.linux import capabilities, journal, names, sweeps
 from hideaway.backends.linux.inside import sweep
 from hideaway.base.errors import NotFound, Unavailable
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import PROBE_V4, Fabric
 from hideaway.plan import plan
-from hideaway.plan.shapes import edge
-from tests.fabrics import NODE_V4, cluster, fabric, group, node, probe, tcp
+from hideaway.plan.shapes import edge, edge_change
+from tests.fabrics import NODE_V4, PLANE_V4, cluster, fabric, group, node, plane, probe, tcp
 
 IDS = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(2000)]
 
@@ -68,7 +68,7 @@ def test_the_switch_that_forbids_user_namespaces_is_named(monkeypatch: pytest.Mo
 
 def test_the_sweep_judges_as_the_filters_do() -> None:
     step = edge(fabric(node(), probe(), filters=(group(tcp(80), tcp(443, "198.18.10.0/24")),)))
-    judge = sweep._Judge(_plain(rules.edge_sweep(step).judges["kapsule"]))
+    judge = sweep._Judge(_plain(sweeps.edge_sweep(step).judges["kapsule"]))
     flows = {
         ("198.18.9.9", 80, "tcp"): True,
         ("198.18.9.9", 443, "tcp"): False,
@@ -79,6 +79,27 @@ def test_the_sweep_judges_as_the_filters_do() -> None:
     for (source, port, protocol), passes in flows.items():
         assert judge.passes(sweep.Flow(source, NODE_V4, protocol, 40000, port), inbound=True) is passes
         assert judge.passes(sweep.Flow(NODE_V4, source, protocol, 40000, port), inbound=False) is True
+
+
+def test_a_change_sweeps_only_what_it_concerns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that went, one whose filter refuses now, and one that nothing changed for."""
+    other = node("other", "198.18.16.3", filter="still", inside="172.16.0.4")
+    still = msgspec.structs.replace(group(), id="still")
+    before = fabric(node(), other, probe(), plane(), filters=(group(tcp(80)), still))
+    after = fabric(node(), other, probe(), filters=(group(tcp(443)), still))
+    order = msgspec.to_builtins(sweeps.edge_change_sweep(edge_change(edge(before), edge(after))))
+
+    def tracked(source: str, target: str, port: int) -> sweep.Connection:
+        first, reply = sweep.Flow(source, target, "tcp", 40000, port), sweep.Flow(target, source, "tcp", port, 40000)
+        return sweep.Connection(4, first, reply, b"")
+
+    refused, allowed = tracked(PROBE_V4, NODE_V4, 80), tracked(PROBE_V4, NODE_V4, 443)
+    lost, unconcerned = tracked(NODE_V4, PLANE_V4, 8132), tracked(PROBE_V4, "198.18.16.3", 80)
+    monkeypatch.setattr(sweep, "_connections", lambda: [refused, allowed, lost, unconcerned])
+    monkeypatch.setattr(sweep, "_cut", lambda connections: cut.extend(connections))
+    cut: list[sweep.Connection] = []
+    sweep.edge(order)
+    assert cut == [refused, lost]
 
 
 def _plain(judge: object) -> dict[str, object]:

@@ -31,10 +31,15 @@ class HandsFailed(Exception):
 def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Carry out the operations. Raises HandsFailed.
 
-    Answers how many connections were cut, how long each took, and the stamps of all rules that were set or asked for.
+    Answers how many connections were cut, how long each took, the stamps of all rules that were set or asked for, and
+    those that were found where a part was changed.
     """
-    cut, taken, stamps = 0, [], {}
+    cut, taken = 0, []
+    stamps: dict[str, int] = {}
+    found: dict[str, int] = {}
     for order in orders:
+        if order.get("part"):
+            found.setdefault(order["namespace"], _stamp(order["namespace"]))
         began = time.monotonic()
         try:
             cut += _ABLE[order["do"]](order) or 0
@@ -43,7 +48,7 @@ def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
         taken.append([order["do"], order.get("namespace", ""), round(time.monotonic() - began, 4)])
         if order["do"] in ("nft", "stamp"):
             stamps[order["namespace"]] = _stamp(order["namespace"])
-    return {"cut": cut, "taken": taken, "stamps": stamps}
+    return {"cut": cut, "taken": taken, "stamps": stamps, "found": found}
 
 
 def _stamp(namespace: str) -> int:

@@ -43,13 +43,15 @@ class Connection(NamedTuple):
 def edge(order: dict[str, Any]) -> int:
     """Cut what the edge's filters refuse, in the namespace that this process is in; how many were cut."""
     owners: dict[str, str] = order["owners"]
+    lost = set(order["lost"]) if "lost" in order else None
     judges = {key: _Judge(judge) for key, judge in order["judges"].items()}
 
     def stays(connection: Connection) -> bool:
         flow = connection.first
-        if flow.source not in owners or flow.target not in owners:
+        ends = (flow.source, flow.target)
+        if any(end in lost if lost is not None else end not in owners for end in ends):
             return False
-        sender, receiver = judges.get(owners[flow.source]), judges.get(owners[flow.target])
+        sender, receiver = (judges.get(owners.get(end, "")) for end in ends)
         return (sender is None or sender.passes(flow, False)) and (receiver is None or receiver.passes(flow, True))
 
     return _cut(connection for connection in _connections() if not stays(connection))
