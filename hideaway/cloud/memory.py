@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 from hideaway.cloud.documents import Document
 
 D = TypeVar("D", bound=Document)
+K = TypeVar("K", str, tuple[str, str])
+V = TypeVar("V")
 
 
 class MemoryLedger:
@@ -16,8 +18,17 @@ class MemoryLedger:
     def __init__(self, documents: Iterable[Document] = ()):
         self._kinds: dict[str, dict[str, Document]] = {}
         self._refs: dict[tuple[str, str], dict[str, None]] = {}
+        self._shared_kinds: set[str] = set()
+        self._shared_refs: set[tuple[str, str]] = set()
         for document in documents:
             self.put(document)
+
+    def branch(self) -> MemoryLedger:
+        """A ledger that begins as this one and may be changed, while this one stays; costs what its indexes number."""
+        made = MemoryLedger()
+        made._kinds, made._shared_kinds = dict(self._kinds), set(self._kinds)
+        made._refs, made._shared_refs = dict(self._refs), set(self._refs)
+        return made
 
     def get(self, type_: type[D], id_: str) -> D | None:
         return cast("D | None", self._kinds.get(type_.kind, {}).get(id_))
@@ -52,20 +63,32 @@ class MemoryLedger:
         ]
 
     def put(self, document: Document) -> None:
-        kept = self._kinds.setdefault(document.kind, {})
+        kept = _own(self._kinds, document.kind, self._shared_kinds)
         old = kept.get(document.id)
-        if old is not None and old.refs != document.refs:
-            self._unindex(old)
         kept[document.id] = document
+        if old is not None:
+            if old.refs == document.refs:
+                return
+            self._unindex(old)
         for ref in document.refs:
-            self._refs.setdefault((document.kind, ref), {})[document.id] = None
+            _own(self._refs, (document.kind, ref), self._shared_refs)[document.id] = None
 
     def remove(self, document: Document) -> None:
-        kept = self._kinds.get(document.kind, {})
-        old = kept.pop(document.id, None)
+        old = _own(self._kinds, document.kind, self._shared_kinds).pop(document.id, None)
         if old is not None:
             self._unindex(old)
 
     def _unindex(self, document: Document) -> None:
         for ref in document.refs:
-            self._refs.get((document.kind, ref), {}).pop(document.id, None)
+            _own(self._refs, (document.kind, ref), self._shared_refs).pop(document.id, None)
+
+
+def _own(tables: dict[K, dict[str, V]], key: K, shared: set[K]) -> dict[str, V]:
+    """The table under a key, to be changed: one that a branch shares is copied first, one that is missing is made."""
+    found = tables.get(key)
+    if found is None:
+        found = tables[key] = {}
+    elif key in shared:
+        shared.discard(key)
+        found = tables[key] = dict(found)
+    return found

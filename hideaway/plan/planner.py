@@ -48,7 +48,9 @@ def plan(wanted: Fabric, present: Fabric, suspects: frozenset[str] = frozenset()
 class _Change:
     def __init__(self, wanted: Fabric, present: Fabric, suspects: frozenset[str]):
         self.wanted, self.present, self.suspects = wanted, present, suspects
-        self.old, self.new = shapes.shapes(present), shapes.shapes(wanted)
+        # Of most hosts nothing changed; where something is in doubt, all are looked at.
+        of = None if suspects else shapes.touched(present, wanted)
+        self.old, self.new = shapes.shapes(present, of), shapes.shapes(wanted, of)
         self.old_segments = {s.id for s in present.segments}
         self.new_segments = {s.id for s in wanted.segments}
         self.doubtful = {s for s in suspects if structural(s)}

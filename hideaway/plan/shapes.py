@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
 
 import msgspec
@@ -42,21 +42,40 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return (self.gateway, self.router, self.ports, self.listeners)
 
 
-def shapes(fabric: Fabric) -> dict[str, Shape]:
-    """Every host's shape, by id."""
-    on_segment = _owners(fabric)
-    return {host.id: _shape(host, on_segment) for host in fabric.hosts}
+def shapes(fabric: Fabric, of: Set[str] | None = None) -> dict[str, Shape]:
+    """The shapes of hosts by id: of those with these ids, of all by default."""
+    hosts = [host for host in fabric.hosts if of is None or host.id in of]
+    on_segment = _owners(fabric, {port.link for host in hosts for port in host.ports})
+    return {host.id: _shape(host, on_segment) for host in hosts}
+
+
+def touched(present: Fabric, wanted: Fabric) -> set[str]:
+    """The ids of all hosts whose shapes may differ: of those that differ, and of those that share a segment with a
+    port that does."""
+    old, new = {h.id: h for h in present.hosts}, {h.id: h for h in wanted.hosts}
+    differ = {id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_)}
+    stirred = {link for id_ in differ for link, *_ in _seen(old.get(id_)) ^ _seen(new.get(id_))}
+    for host in wanted.hosts if stirred else ():
+        if any(port.link in stirred for port in host.ports):
+            differ.add(host.id)
+    return differ
+
+
+def _seen(host: Host | None) -> set[tuple[str, ...]]:
+    """What others on its segments know of a host, the segment first."""
+    ports = [port for port in host.ports if port.link != EDGE] if host is not None else []
+    return {(port.link, port.id, port.mac, *port.addresses) for port in ports}
 
 
 Owners = Mapping[str, Mapping[str, Port]]
 """Segment's id -> address without prefix length -> the port that has it."""
 
 
-def _owners(fabric: Fabric) -> Owners:
+def _owners(fabric: Fabric, links: Set[str]) -> Owners:
     found: dict[str, dict[str, Port]] = defaultdict(dict)
     for host in fabric.hosts:
         for port in host.ports:
-            for address in port.addresses if port.link != EDGE else ():
+            for address in port.addresses if port.link != EDGE and port.link in links else ():
                 found[port.link].setdefault(_bare(address), port)
     return found
 

@@ -21,7 +21,7 @@ import msgspec
 from hideaway.base.errors import HideawayError
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.store.known import Known
+from hideaway.store.known import Key, Known
 
 D = TypeVar("D", bound=Document)
 
@@ -45,6 +45,10 @@ INSERT INTO state VALUES ('revision', 0);
 """
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
+
+
+EVERYTHING: Key = ("", "")
+"""What a transaction touches that removes documents without naming them."""
 
 
 def _decode(kind: str, body: bytes) -> Document:
@@ -88,6 +92,9 @@ class Store:
         self.revision: int = self._db.execute("SELECT value FROM state WHERE name='revision'").fetchone()[0]
         self._known = Known()
         self._earliest: dict[bool, tuple[int, float]] = {}
+        self._snapshot: MemoryLedger | None = None
+        self._since: dict[Key, bool] = {}
+        """What was written since the last snapshot, and whether it was made anew then: as `Transaction.touched`."""
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -117,6 +124,7 @@ class Store:
                 self._undo(transaction)
                 raise
             self.revision += 1
+            self._note(transaction.touched)
         for listener in self._listeners:
             listener(self.revision)
 
@@ -124,6 +132,14 @@ class Store:
         if self._db.in_transaction:  # on some faults SQLite has rolled back already
             self._db.execute("ROLLBACK")
         self._known.doubt(transaction.touched)
+
+    def _note(self, touched: dict[Key, bool]) -> None:
+        if EVERYTHING in touched:
+            self._snapshot = None
+        for key, made in touched.items():
+            if made:  # the order here is that of the documents' age
+                self._since.pop(key, None)
+            self._since[key] = made or self._since.get(key, False)
 
     def earliest(self, *, carried: bool) -> float:
         """When the first pending transition is due, in seconds since the epoch, infinity where none is; see `due`."""
@@ -141,12 +157,27 @@ class Store:
         self._listeners.append(listener)
 
     def snapshot(self) -> tuple[int, MemoryLedger]:
-        """All documents as they are at one revision, and that revision."""
+        """All documents as they are at one revision, and that revision. Costs what changed since the last one."""
         with self._lock:
-            revision, reading = self.revision, Transaction(self._db, self._known, self.revision)
-            rows = self._db.execute("SELECT kind, id FROM documents ORDER BY seq").fetchall()
-            documents = [document for kind, id_ in rows if (document := reading.get(KINDS[kind], id_))]
-        return revision, MemoryLedger(documents)
+            reading = Transaction(self._db, self._known, self.revision)
+            self._snapshot = self._whole(reading) if self._snapshot is None else self._changed(self._snapshot, reading)
+            self._since = {}
+            return self.revision, self._snapshot
+
+    def _whole(self, reading: Transaction) -> MemoryLedger:
+        rows = self._db.execute("SELECT kind, id FROM documents ORDER BY seq").fetchall()
+        return MemoryLedger(document for kind, id_ in rows if (document := reading.get(KINDS[kind], id_)))
+
+    def _changed(self, last: MemoryLedger, reading: Transaction) -> MemoryLedger:
+        ledger = last.branch()
+        for (kind, id_), made in self._since.items():
+            type_ = KINDS[kind]
+            old, new = last.get(type_, id_), reading.get(type_, id_)
+            if old is not None and (made or new is None):
+                ledger.remove(old)
+            if new is not None:
+                ledger.put(new)
+        return ledger
 
     def clear(self) -> None:
         """Forget all documents."""
@@ -159,11 +190,14 @@ class Store:
 
 
 class Transaction:
-    """A Ledger (see `cloud.documents`) on the store. touched: the (kind, id) pairs that were written."""
+    """A Ledger (see `cloud.documents`) on the store. touched: what was written, and whether it was made anew.
+
+    The order of those that were made is that of their age.
+    """
 
     def __init__(self, db: sqlite3.Connection, known: Known, revision: int):
         self._db, self._known, self._revision = db, known, revision
-        self.touched: set[tuple[str, str]] = set()
+        self.touched: dict[Key, bool] = {}
 
     def get(self, type_: type[D], id_: str) -> D | None:
         cached = self._known.documents.get((type_.kind, id_))
@@ -227,6 +261,8 @@ class Transaction:
             int(document.carried), self._revision, _ENCODER.encode(document),
         )  # fmt: skip
         if old is None:
+            del self.touched[key]
+            self.touched[key] = True
             self._db.execute(
                 "INSERT INTO documents (organization, project, locality, label, due, carried, revision, body, kind, id)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -255,7 +291,7 @@ class Transaction:
 
     def clear(self, organization: str | None = None) -> None:
         """Remove all documents, or all of one organization."""
-        self._begin(("", ""))
+        self._begin(EVERYTHING)
         if organization is None:
             self._db.execute("DELETE FROM documents")
         else:
@@ -267,4 +303,4 @@ class Transaction:
         """Touch a document, before anything is written of it: what fails half-way is taken back, too."""
         if not self.touched:
             self._db.execute("BEGIN IMMEDIATE")
-        self.touched.add(key)
+        self.touched.setdefault(key, False)

@@ -51,6 +51,8 @@ class LinuxBackend:
         self._world: world.World | None = None
         self._present = Present()
         self._stamps: dict[str, int] = {}
+        self._kept = journal.Journal(world="")
+        """The journal that was written last."""
         self._pulse: Channel | None = None
 
     def up(self) -> bool:
@@ -74,7 +76,7 @@ class LinuxBackend:
         kept = journal.read(self._journal)
         adopted = kept is not None and kept.world == living.id
         if kept is not None and adopted:
-            self._present, self._stamps = kept.present, kept.stamps
+            self._kept, self._present, self._stamps = kept, kept.present, kept.stamps
         else:
             self._staff.clear()
             self._present, self._stamps = Present(), self._perform(tuple(text.base())).stamps
@@ -165,7 +167,7 @@ class LinuxBackend:
             if self._world is not None:
                 self._world.end()
                 self._let_go()
-            self._journal.unlink(missing_ok=True)
+            journal.forget(self._journal)
 
     def leave(self) -> None:
         """Stop serving and leave the world to its linger, as a server does that is to be followed by another."""
@@ -211,10 +213,19 @@ class LinuxBackend:
     def _doubt(self, doubts: frozenset[str]) -> None:
         if not doubts <= self._present.suspects:
             self._present = Present(fabric=self._present.fabric, suspects=self._present.suspects | doubts)
-            self._remember()
+            journal.doubt(self._journal, self._kept, self._present.suspects)
 
     def _remember(self) -> None:
-        journal.write(self._journal, self._held().id, self._present, self._stamps)
+        """Write the journal anew."""
+        suspects = tuple(sorted(self._present.suspects))
+        self._kept = journal.Journal(
+            world=self._held().id,
+            number=self._kept.number + 1,
+            fabric=self._present.fabric,
+            suspects=suspects,
+            stamps=self._stamps,
+        )
+        journal.write(self._journal, self._kept)
 
     def _perform(self, operations: Sequence[Operation]) -> Performed:
         """Carry operations out."""

@@ -42,13 +42,23 @@ def test_a_mac_that_is_wanted_is_taken() -> None:
 def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "journal.json"
     assert journal.read(file) is None
-    present = Present(fabric=cluster(tcp(80)), suspects=frozenset({"node", "whole:edge"}))
-    journal.write(file, "w", present, {"edge": 7})
-    kept = journal.read(file)
-    assert kept is not None
-    assert (kept.world, kept.present, kept.stamps) == ("w", present, {"edge": 7})
+    written = journal.Journal(world="w", fabric=cluster(tcp(80)), suspects=("node", "whole:edge"), stamps={"edge": 7})
+    journal.write(file, written)
+    assert journal.read(file) == written
     file.write_bytes(file.read_bytes()[:-1])
     assert journal.read(file) is None
+
+
+def test_a_doubt_lasts_until_the_next_journal_of_its_world(tmp_path: Path) -> None:
+    file = tmp_path / "journal.json"
+    first = journal.Journal(world="w", number=1, suspects=("node",))
+    for number, world, suspects in ((1, "w", {"node", "other"}), (2, "w", {"node"}), (1, "v", {"node"})):
+        journal.write(file, first)
+        journal.doubt(file, first, frozenset({"other"}))
+        journal.write(file, msgspec.structs.replace(first, number=number, world=world))
+        kept = journal.read(file)
+        assert kept is not None
+        assert kept.present.suspects == suspects
 
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
