@@ -26,7 +26,7 @@ class Pending(msgspec.Struct, frozen=True):
     due: float
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class Document(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One resource.
 
     kind names the type in the store (`vpc/private_network`), resource in the vendor's errors (`private_network`).

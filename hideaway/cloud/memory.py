@@ -10,6 +10,8 @@ from hideaway.cloud.documents import Document
 D = TypeVar("D", bound=Document)
 K = TypeVar("K", str, tuple[str, str])
 V = TypeVar("V")
+Asked = tuple[str, str]
+"""A kind, and the id or the reference by which documents were asked for, "" where all were. `kind?`: if it is there."""
 
 
 class MemoryLedger:
@@ -33,6 +35,10 @@ class MemoryLedger:
     def get(self, type_: type[D], id_: str) -> D | None:
         return cast("D | None", self._kinds.get(type_.kind, {}).get(id_))
 
+    def has(self, type_: type[Document], id_: str) -> bool:
+        """Whether there is such a document, whatever it says."""
+        return id_ in self._kinds.get(type_.kind, {})
+
     def find(
         self,
         type_: type[D],
@@ -45,6 +51,8 @@ class MemoryLedger:
     ) -> list[D]:
         kept = self._kinds.get(type_.kind, {})
         some = kept.values() if ref is None else [kept[i] for i in self._refs.get((type_.kind, ref), {})]
+        if organization is project is locality is label is None:
+            return cast("list[D]", list(some))
         return [
             cast("D", d)
             for d in some
@@ -81,6 +89,50 @@ class MemoryLedger:
     def _unindex(self, document: Document) -> None:
         for ref in document.refs:
             _own(self._refs, (document.kind, ref), self._shared_refs).pop(document.id, None)
+
+    def differences(self, other: MemoryLedger) -> set[Asked]:
+        """What may be asked of both and answered otherwise. Cheap where one is a branch of the other."""
+        found: set[Asked] = set()
+        for kind in self._kinds.keys() | other._kinds.keys():
+            mine, its = self._kinds.get(kind, {}), other._kinds.get(kind, {})
+            for id_ in mine.keys() | its.keys() if mine is not its else ():
+                one, another = mine.get(id_), its.get(id_)
+                if one is not another:
+                    refs = (ref for d in (one, another) if d is not None for ref in d.refs)
+                    found.update((kind, about) for about in (id_, "", *refs))
+                if one is None or another is None:
+                    found.add((f"{kind}?", id_))
+        return found
+
+
+class Watched(MemoryLedger):
+    """A view of a ledger that keeps what it was asked."""
+
+    def __init__(self, ledger: MemoryLedger):
+        super().__init__()
+        self._kinds, self._refs = ledger._kinds, ledger._refs
+        self.asked: set[Asked] = set()
+
+    def get(self, type_: type[D], id_: str) -> D | None:
+        self.asked.add((type_.kind, id_))
+        return super().get(type_, id_)
+
+    def has(self, type_: type[Document], id_: str) -> bool:
+        self.asked.add((f"{type_.kind}?", id_))
+        return super().has(type_, id_)
+
+    def find(
+        self,
+        type_: type[D],
+        *,
+        organization: str | None = None,
+        project: str | None = None,
+        locality: str | None = None,
+        ref: str | None = None,
+        label: str | None = None,
+    ) -> list[D]:
+        self.asked.add((type_.kind, ref or ""))
+        return super().find(type_, organization=organization, project=project, locality=locality, ref=ref, label=label)
 
 
 def _own(tables: dict[K, dict[str, V]], key: K, shared: set[K]) -> dict[str, V]:

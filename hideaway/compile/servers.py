@@ -19,10 +19,17 @@ FIRST_NIC = 5  # the vendor's images name the first private interface ens5
 
 def hosts(ledger: MemoryLedger, ways: Ways) -> list[Host]:
     """One host a server that runs."""
-    return [_host(ledger, s, ways) for s in ledger.find(Server) if s.state in UP and not leaving(s)]
+    return [host(ledger, server, ways) for server in running(ledger)]
 
 
-def _host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
+def running(ledger: MemoryLedger) -> list[Server]:
+    """The servers that have a host."""
+    return [s for s in ledger.find(Server) if s.state in UP and not leaving(s)]
+
+
+def host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
+    """A server's host. It follows from the documents that are read here and from its networks' ways, and from nothing
+    else: `remember` counts on that."""
     node = ledger.get(Node, server.node_id) if server.node_id else None
     ports = (*_public(ledger, server), *_private(ledger, server))
     return Host(
@@ -43,7 +50,7 @@ def _public(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
     """
     ips = [ip for ip in by_age(ledger.find(ServerIp, ref=server.id)) if single(ip.address)]
     ips.sort(key=lambda ip: ip.id != server.default_ip_id)
-    if not ips or (server.security_group_id and ledger.get(SecurityGroup, server.security_group_id) is None):
+    if not ips or (server.security_group_id and not ledger.has(SecurityGroup, server.security_group_id)):
         return
     addresses = dict.fromkeys(a for ip in ips if (a := single(ip.address)))
     yield Port(
@@ -59,7 +66,7 @@ def _public(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
 def _private(ledger: MemoryLedger, server: Server) -> Iterator[Port]:
     """The private ports, named in the order in which they were made."""
     nics = (n for n in ledger.find(PrivateNic, ref=server.id) if not leaving(n))
-    present = by_age(n for n in nics if ledger.get(PrivateNetwork, n.private_network_id))
+    present = by_age(n for n in nics if ledger.has(PrivateNetwork, n.private_network_id))
     for number, nic in enumerate(present, FIRST_NIC):
         yield Port(
             id=nic.id,

@@ -17,7 +17,7 @@ from hideaway.base.clock import Clock
 from hideaway.base.ids import Ids
 from hideaway.cloud.change import Change, Pace
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.compile import compile_fabric
+from hideaway.compile import Compiler
 from hideaway.control.observe import observe
 from hideaway.fabric.model import Fabric
 from hideaway.plan import plan
@@ -64,6 +64,7 @@ class Loop:
         self._since = 0.0
         """When the present world was taken up (monotonic): silence is counted from then on at the earliest."""
         self._checked = time.monotonic()
+        self._compiler = Compiler()
         self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
         store.listen(lambda _revision: self._wake.set())
 
@@ -135,5 +136,5 @@ class Loop:
     def _wanted(self) -> tuple[int, MemoryLedger, Fabric]:
         if self._compiled is None or self._compiled[0] != self.store.revision:
             revision, ledger = self.store.snapshot()
-            self._compiled = (revision, ledger, compile_fabric(ledger))
+            self._compiled = (revision, ledger, self._compiler.compile(ledger))
         return self._compiled

@@ -1,4 +1,8 @@
-"""The Fabric and its elements. All are frozen values; tuples are kept sorted by id, so equal fabrics are equal."""
+"""The Fabric and its elements. All are frozen values; tuples are kept sorted by id, so equal fabrics are equal.
+
+They hold no cycles, so the garbage collector need not look at them (gc=False): with a thousand hosts it otherwise stops
+every few passes for longer than the pass takes.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ class Protocol(StrEnum):
     ANY = "any"
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a filter. network is the *other* side (the source of inbound, the destination of outbound), as CIDR.
 
     ports are the destination's, both ends included; None means all. The order of rules is the order in the tuple.
@@ -65,7 +69,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A first-match filter between the public internet and the public ports that name it.
 
     stateful: replies to what was accepted pass without a rule. Not stateful: every packet is matched on its own.
@@ -80,7 +84,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Port(msgspec.Struct, frozen=True, kw_only=True):
+class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A network interface of a host.
 
     name is the interface's name inside the host (pub, ens5, ...), at most 15 characters. link is EDGE or a segment's
@@ -97,7 +101,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A route of a host. destination is CIDR (0.0.0.0/0 and ::/0 are the defaults); via is the next hop's address."""
 
     destination: str
@@ -106,7 +110,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Forward(msgspec.Struct, frozen=True, kw_only=True):
+class Forward(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Port translation (the vendor's PAT): what reaches the gateway's public address on a port goes to a private."""
 
     protocol: Protocol  # TCP, UDP, or ANY for both
@@ -116,7 +120,7 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+class Gateway(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Makes its host a gateway: it forwards from inside ports to the outside one, replies and forwards only.
 
     masquerade: the inside Ports' ids whose traffic leaves with the gateway's own public address. All else is dropped.
@@ -127,7 +131,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
 
 
-class Router(msgspec.Struct, frozen=True, kw_only=True):
+class Router(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Makes its host a router between its ports; stateless first-match rules (the vendor's network ACL) filter there.
 
     rules' network is the source, to the destination; ports are the destination's.
@@ -138,7 +142,7 @@ class Router(msgspec.Struct, frozen=True, kw_only=True):
     default_v6: Action = Action.ACCEPT
 
 
-class RouterRule(msgspec.Struct, frozen=True, kw_only=True):
+class RouterRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     action: Action
     protocol: Protocol
     source: str
@@ -148,7 +152,7 @@ class RouterRule(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Listener(msgspec.Struct, frozen=True, kw_only=True):
+class Listener(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A small TCP service that the data plane itself answers on a host, on all its addresses.
 
     what: `address` answers HTTP with the caller's address as it arrived (the probe host's "what is my address");
@@ -159,7 +163,7 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     what: str
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
+class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
     services are programs that run on it, sorted by id. boots counts its starts: one that is started again is built
@@ -179,7 +183,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
+class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A layer-2 network; networks are its subnets in CIDR form."""
 
     id: str
@@ -188,7 +192,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
 
 
-class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A node that tells its control plane, over the data plane, that it lives.
 
     source and target are Hosts' ids; address and port are where the target listens (a `control-plane` Listener).
@@ -200,7 +204,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     port: int
 
 
-class Fabric(msgspec.Struct, frozen=True, kw_only=True):
+class Fabric(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All of what the data plane shall do."""
 
     segments: tuple[Segment, ...] = ()

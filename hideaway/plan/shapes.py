@@ -17,7 +17,7 @@ from hideaway.fabric.services import AnyService
 from hideaway.plan.steps import ChangeEdge, Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
+class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a host is to the data plane. ports have no reasons and no filters: those are the edge's."""
 
     ports: tuple[Port, ...]

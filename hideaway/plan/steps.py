@@ -98,7 +98,7 @@ class AddPort(Step, frozen=True, kw_only=True, tag=True):
         return (self.host,)
 
 
-class Way(msgspec.Struct, frozen=True, order=True, kw_only=True):
+class Way(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     """A route in the words of its host. device is the port's name; rank orders ways of one destination, 0 first."""
 
     destination: str
@@ -107,7 +107,7 @@ class Way(msgspec.Struct, frozen=True, order=True, kw_only=True):
     rank: int = 0
 
 
-class Neighbour(msgspec.Struct, frozen=True, order=True, kw_only=True):
+class Neighbour(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     """Who has an address on the segment that a device leads to: the owner's port, and its mac where it has one set.
 
     Written down, so that no host asks for them and the machine's neighbour tables cannot overflow.
@@ -137,7 +137,7 @@ class SetRoutes(Step, frozen=True, kw_only=True, tag=True):
         return (routes_of(self.host),)
 
 
-class PublicPort(msgspec.Struct, frozen=True, order=True, kw_only=True):
+class PublicPort(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     """A port on the public internet, as the edge sees it. filter is a Filter's id, "" for none."""
 
     host: str
@@ -179,7 +179,7 @@ class ChangeEdge(Step, frozen=True, kw_only=True, tag=True):
         return (EDGE_RULES,)
 
 
-class Served(msgspec.Struct, frozen=True, order=True, kw_only=True):
+class Served(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     """A small service that the data plane itself answers on a host."""
 
     host: str

@@ -14,7 +14,7 @@ from hideaway.cloud.gateways import GatewayNetwork
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import AclRule, PrivateNetwork
 from hideaway.cloud.servers import PrivateNic, Server
-from hideaway.compile import compile_fabric
+from hideaway.compile import Compiler, compile_fabric
 from hideaway.compile.common import network, on_link
 from hideaway.compile.faults import egress_fault
 from hideaway.compile.internet import BECAUSE
@@ -70,6 +70,29 @@ def torn(draw: st.DrawFn) -> MemoryLedger:
     all_ = documents(draw(clouds()).ledger)
     lost = draw(st.sets(st.integers(0, max(len(all_) - 1, 0)), max_size=6))
     return MemoryLedger(d for number, d in enumerate(all_) if number not in lost)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[MemoryLedger]:
+    """A cloud from which documents go and come again, one ledger after the other, and another cloud in its stead."""
+    found = []
+    for _ in range(draw(st.integers(1, 2))):
+        all_ = documents(draw(clouds()).ledger)
+        ledger = MemoryLedger(all_)
+        for _ in range(draw(st.integers(1, 4))):
+            found.append(ledger)
+            ledger = ledger.branch()
+            for number in draw(st.sets(st.integers(0, max(len(all_) - 1, 0)), max_size=3)):
+                document = all_[number]
+                (ledger.remove if ledger.get(type(document), document.id) else ledger.put)(document)
+    return found
+
+
+@given(histories())
+def test_what_is_taken_over_from_the_last_compile_changes_nothing(ledgers: list[MemoryLedger]) -> None:
+    compiler = Compiler()
+    for ledger in ledgers:
+        assert compiler.compile(ledger) == compile_fabric(ledger)
 
 
 def reasons(fabric: Fabric) -> list[str]:

@@ -105,7 +105,7 @@ def test_a_change_sweeps_only_what_it_concerns(monkeypatch: pytest.MonkeyPatch) 
 
     refused, allowed = tracked(PROBE_V4, NODE_V4, 80), tracked(PROBE_V4, NODE_V4, 443)
     lost, unconcerned = tracked(NODE_V4, PLANE_V4, 8132), tracked(PROBE_V4, "198.18.16.3", 80)
-    monkeypatch.setattr(sweep, "_connections", lambda: [refused, allowed, lost, unconcerned])
+    monkeypatch.setattr(sweep, "_connections", lambda _concerned: [refused, allowed, lost, unconcerned])
     monkeypatch.setattr(sweep, "_cut", lambda connections: cut.extend(connections))
     cut: list[sweep.Connection] = []
     sweep.edge(order)

@@ -54,7 +54,8 @@ def edge(order: dict[str, Any]) -> int:
         sender, receiver = (judges.get(owners.get(end, "")) for end in ends)
         return (sender is None or sender.passes(flow, False)) and (receiver is None or receiver.passes(flow, True))
 
-    return _cut(connection for connection in _connections() if not stays(connection))
+    concerned = None if lost is None else {ipaddress.ip_address(address).packed for address in (*owners, *lost)}
+    return _cut(connection for connection in _connections(concerned) if not stays(connection))
 
 
 def gateway(order: dict[str, Any]) -> int:
@@ -102,17 +103,28 @@ def _concerns(rule: dict[str, Any], flow: Flow) -> bool:
     return flow.protocol in ("tcp", "udp") and rule["low"] <= flow.target_port <= rule["high"]
 
 
-def _connections() -> list[Connection]:
-    """Everything that is tracked in this network namespace."""
+def _connections(concerned: set[bytes] | None = None) -> list[Connection]:
+    """What is tracked in this network namespace: all, or only what begins or ends at these addresses."""
     with _netlink() as channel:
         channel.send(_message(CT_GET, REQUEST | DUMP, 0, b""))
         return [
             found
             for kind, body in _answers(channel)
-            if kind == CT_NEW
+            if kind == CT_NEW and (concerned is None or _concerns_any(body, concerned))
             for found in [_decoded(body)]
             if found is not None
         ]
+
+
+def _concerns_any(body: bytes, addresses: set[bytes]) -> bool:
+    """Whether a message may be of a connection from or to one of these: tells most of the others at a glance.
+
+    The kernel puts the addresses of the first packet first: three headers of attributes, source, a header, target.
+    """
+    length = struct.unpack_from("=H", body, 8)[0] - 4
+    if length not in (4, 16):
+        return True
+    return body[12 : 12 + length] in addresses or body[16 + length : 16 + 2 * length] in addresses
 
 
 def _cut(connections: Iterator[Connection]) -> int:
