@@ -27,6 +27,23 @@ class WorldLost(HideawayError):
     """The world ended. `up` makes a new, empty one."""
 
 
+class OpenDoor(msgspec.Struct, frozen=True, kw_only=True):
+    """A door (see fabric.doors) and where it is outside: at:at_port, or "" and why it is not there in fault.
+
+    opened: the connections that came through it so far; open: those that are there now.
+    """
+
+    host: str
+    address: str
+    protocol: str
+    port: int
+    at: str
+    at_port: int
+    fault: str = ""
+    opened: int = 0
+    open: int = 0
+
+
 class Backend(Protocol):
     """Carries steps out. Safe to call from several threads; apply and up wait for each other."""
 
@@ -66,6 +83,14 @@ class Backend(Protocol):
 
     def observed(self, host: str, service: str) -> Observed | None:
         """How one service fares, asked now; None when the world holds no such service."""
+        ...
+
+    def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
+        """The doors from the machine outside into the world, or those that lead to one host (its id)."""
+        ...
+
+    def open(self, host: str, protocol: str, port: int) -> None:
+        """From now on, have a door to this port of a host (its id) too, if its filter lets users in."""
         ...
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:

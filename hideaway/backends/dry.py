@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hideaway.backends.base import Present, WorldLost
+from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
 from hideaway.fabric.services import Observed
@@ -48,6 +48,12 @@ class DryBackend:
 
     def observed(self, host: str, service: str) -> Observed | None:
         return self.services().get(f"{host}/{service}")
+
+    def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
+        return ()
+
+    def open(self, host: str, protocol: str, port: int) -> None:
+        self._world()
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         if self._world().host(host) is None:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("hideaway.cli.env", "Print the variables that point a client at the cloud."),
     "status": ("hideaway.cli.status", "Show what there is, how it does and why."),
     "exec": ("hideaway.cli.exec", "Run a command inside a node, an Instance or the internet's probe host."),
+    "open": ("hideaway.cli.open", "Print where a resource is on this machine, and what to type there."),
     "gateway": ("hideaway.cli.gateway", "Stop, start or age a Public Gateway, to see what follows."),
     "reset": ("hideaway.cli.reset", "Delete everything in the cloud."),
     "doctor": ("hideaway.cli.doctor", "Say what this machine can do and what it lacks."),

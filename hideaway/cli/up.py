@@ -48,6 +48,12 @@ NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_i
     "--heartbeat-grace", type=float, default=40, show_default=True, help="Seconds of silence until not ready."
 )
 @click.option("--linger", type=float, default=60, show_default=True, help="Seconds the world outlives a killed server.")
+@click.option(
+    "--doors/--no-doors",
+    default=True,
+    show_default=True,
+    help="Reach 198.18.a.b of the world at 127.18.a.b, from here.",
+)
 @click.option("--access-key", default="", help="The owner's access key.  [default: $SCW_ACCESS_KEY, else made]")
 @click.option("--secret-key", default="", help="Its secret key.  [default: $SCW_SECRET_KEY, else made]")
 @click.option(
@@ -63,6 +69,7 @@ def command(
     heartbeat_interval: float,
     heartbeat_grace: float,
     linger: float,
+    doors: bool,
     **chosen: str,
 ) -> int:
     """Serve a cloud in the foreground until SIGINT or SIGTERM.
@@ -84,6 +91,7 @@ def command(
             heartbeat_interval=heartbeat_interval,
             heartbeat_grace=heartbeat_grace,
             linger=linger,
+            doors=doors,
         )
     )
 

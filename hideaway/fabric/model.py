@@ -19,6 +19,10 @@ INTERNET_V4 = "198.18.0.0/15"
 INTERNET_V6 = "2001:2::/48"
 EDGE_V4 = "198.18.0.1"
 EDGE_V6 = "2001:2::1"
+API_PORT = 80
+"""Inside the world, the cloud's own API answers there, at EDGE_V4."""
+USER_V4 = "198.18.0.2"
+"""Who comes in from the machine outside, through a door, is here: filters apply to this address."""
 PROBE_V4 = "198.18.9.9"
 PROBE_V6 = "2001:2:0:909::9"
 

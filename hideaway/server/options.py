@@ -31,7 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     state is the folder that keeps everything, or None: nothing is kept. owner is what `state.owner_for` settled.
     heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports, how long it may be silent
-    before it is not ready, and how long the world outlives a server that was killed.
+    before it is not ready, and how long the world outlives a server that was killed. doors: whether what is public in
+    the world is reached from this machine, at 127.18.0.0/15.
     """
 
     owner: Credentials
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 10.0
     heartbeat_grace: float = 40.0
     linger: float = 60.0
+    doors: bool = True
 
     @property
     def url(self) -> str:

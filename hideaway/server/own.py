@@ -93,7 +93,7 @@ def own_product(inside: Inside) -> Product:
             raise invalid("command", "say what to run")
         if inside.command is None:
             raise PlainError(412, "there is no data plane here: no host to run a command in", "precondition_failed")
-        hosts = tuple(h for h in inside.fabric().hosts if _theirs(call, h))
+        hosts = tuple(h for h in inside.fabric().hosts if theirs(call, h))
         host = Fabric(hosts=hosts).host(body.host)
         try:
             if host is None and call.principal.organization_id != inside.organization_id:
@@ -131,7 +131,7 @@ def metadata(call: Call) -> dict[str, Any]:
     return {"regions": [{"name": r, "zones": list(z)} for r, z in REGIONS.items()]}
 
 
-def _theirs(call: Call, host: Host) -> bool:
+def theirs(call: Call, host: Host) -> bool:
     """Whether a host is the caller's organization's, or nobody's: the public internet's."""
     kind, _, id_ = host.because.partition(":")
     if kind == "fixed":

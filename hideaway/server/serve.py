@@ -32,8 +32,9 @@ from hideaway.cloud.founding import found
 from hideaway.control.loop import Loop
 from hideaway.control.report import report
 from hideaway.fabric.model import Fabric
+from hideaway.server.opening import opening_product
 from hideaway.server.options import DataPlane, Options
-from hideaway.server.own import Inside, own_product
+from hideaway.server.own import Inside, own_product, theirs
 from hideaway.server.state import Folder, Server
 from hideaway.server.variables import exports
 from hideaway.store import Store
@@ -77,7 +78,7 @@ class Running:
             heartbeat_grace=options.heartbeat_grace,
             observed=backend.observed if backend else lambda _host, _service: None,
         )
-        products = (*PRODUCTS, own_product(inside))
+        products = (*PRODUCTS, own_product(inside), opening_product(backend, theirs))
         self.api = Api(store, self.clock, self.ids, options.pace, settings, products)
 
     def _report(self, organization_id: str, shown: Callable[[Document], bool]) -> Item:
@@ -176,7 +177,7 @@ def _backend(options: Options, folder: Folder | None, ends: contextlib.ExitStack
 
         place = folder.path if folder else Path(ends.enter_context(_temporary()))
         linger = options.linger if folder else 0  # nobody could adopt a world whose state is gone
-        backend = LinuxBackend(place, linger=linger, heartbeat_interval=options.heartbeat_interval)
+        backend = LinuxBackend(place, linger=linger, heartbeat_interval=options.heartbeat_interval, doors=options.doors)
         adopted = backend.up()
     except Unavailable as error:
         if options.data_plane == DataPlane.LINUX:

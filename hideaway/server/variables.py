@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from hideaway.cloud.founding import Credentials
+from hideaway.fabric.model import EDGE_V4, USER_V4
 
 
 def variables(owner: Credentials, url: str) -> dict[str, str]:
@@ -18,6 +19,8 @@ def variables(owner: Credentials, url: str) -> dict[str, str]:
         "SCW_DEFAULT_ZONE": "fr-par-1",
         "SCW_API_URL": url,
         "SCW_INSECURE": "true",  # plain HTTP: there is no certificate to check
+        "HIDEAWAY_API_URL_INSIDE": f"http://{EDGE_V4}",  # what SCW_API_URL is for a program that runs in the world
+        "HIDEAWAY_USER_ADDRESS": USER_V4,  # who comes in through a door: what ACLs and groups have to accept
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -12,17 +13,21 @@ from typing import Any
 
 import msgspec
 
-from hideaway.backends.base import Present, WorldLost
+from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.backends.linux import journal, names, text, world
 from hideaway.backends.linux.channel import Channel
+from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.operations import Operation, Performed, Stamp
 from hideaway.backends.linux.staff import Staff
-from hideaway.base.errors import NotFound
-from hideaway.fabric.model import Fabric
+from hideaway.base.errors import HideawayError, NotFound
+from hideaway.fabric.doors import Door, doors
+from hideaway.fabric.model import USER_V4, Fabric
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
 from hideaway.plan.steps import EDGE_RULES, SetPulse, rules_of
+
+log = logging.getLogger(__name__)
 
 PULSE = "pulse.sock"
 PULSE_PATIENCE = 10.0
@@ -37,16 +42,24 @@ class LinuxBackend:
     state is the server's folder: the world's things are in its folder `world`, and what services keep beyond the world
     (databases) in its folder `data`. rootless: without root, in a user
     namespace; None decides by who this process is. linger: seconds that the world outlives its server.
-    heartbeat_interval: seconds between a node's heartbeats.
+    heartbeat_interval: seconds between a node's heartbeats. doors: whether doors lead in from the machine outside.
     """
 
     def __init__(
-        self, state: Path, *, rootless: bool | None = None, linger: float = 60, heartbeat_interval: float = 10
+        self,
+        state: Path,
+        *,
+        rootless: bool | None = None,
+        linger: float = 60,
+        heartbeat_interval: float = 10,
+        doors: bool = True,
     ):
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
         self._staff = Staff(self.folder, self.folder.parent / "data")
+        self._doors = Doors(self.folder) if doors else None
+        self._wishes = Wishes(self.folder.parent / "doors.json")
         self._lock, self._pulse_lock = threading.RLock(), threading.Lock()
         self._world: world.World | None = None
         self._present = Present()
@@ -81,8 +94,11 @@ class LinuxBackend:
             self._staff.clear()
             self._present, self._stamps = Present(), self._perform(tuple(text.base())).stamps
             self._remember()
+        porter = [*world.program("porter"), "--source", USER_V4]
+        living.channel.ask("employ", name="porter", namespace=names.EDGE_NAMESPACE, argv=porter)
         living.channel.ask("employ", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
+        self._attend()
         return adopted
 
     def present(self) -> Present:
@@ -111,6 +127,7 @@ class LinuxBackend:
             self._remember()
             # Changing a part of rules must not hide that somebody else had changed them.
             self._doubt(frozenset(guarded[name] for name, stamp in done.found.items() if stamp != before.get(name)))
+            self._attend()
 
     def check(self) -> None:
         """Look whether rules were changed by somebody else: those of the edge, of gateways and routers. See Backend."""
@@ -118,6 +135,7 @@ class LinuxBackend:
             ours = self._guarded()
             found = self._perform([Stamp(namespace=name) for name in ours]).stamps
             self._doubt(frozenset(suspect for name, suspect in ours.items() if found[name] != self._stamps.get(name)))
+            self._attend()
 
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived. See Backend."""
@@ -133,6 +151,17 @@ class LinuxBackend:
         there = next((h for h in self._present.fabric.hosts if h.id == host), None)
         wanted = next((s for s in there.services if s.id == service), None) if there else None
         return self._staff.look(host, wanted) if wanted else None
+
+    def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
+        """The doors from the machine outside into the world. See Backend."""
+        wanted = [door for door in self._wanted_doors() if host in (None, door.host)]
+        return tuple(self._doors.open(wanted)) if self._doors else ()
+
+    def open(self, host: str, protocol: str, port: int) -> None:
+        """Have a door to a port of a host, from now on and after every restart. See Backend."""
+        self._wishes.add(host, protocol, port)
+        with self._lock:
+            self._attend()
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         """A command line that runs argv inside a host. Needs only the state folder, not that this process serves."""
@@ -188,6 +217,17 @@ class LinuxBackend:
         finally:
             channel.close()
 
+    def _wanted_doors(self) -> tuple[Door, ...]:
+        return doors(self._present.fabric, self._wishes.kept())
+
+    def _attend(self) -> None:
+        """Have the doors that the world calls for. Without them it lives all the same, and `check` tries again."""
+        if self._doors is not None:
+            try:
+                self._doors.attend(self._wanted_doors())
+            except HideawayError as error:
+                log.warning("doors: %s", error)
+
     @property
     def _journal(self) -> Path:
         return self.folder / "journal.json"
@@ -198,6 +238,8 @@ class LinuxBackend:
         return self._world
 
     def _let_go(self) -> None:
+        if self._doors is not None:
+            self._doors.forget()
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None

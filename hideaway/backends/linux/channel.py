@@ -1,4 +1,4 @@
-"""Asking the keeper and the pulse: JSON lines over a Unix socket in the state folder."""
+"""Asking the keeper, the pulse and the porter: JSON lines over a Unix socket in the state folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ def connect(folder: Path, name: str, timeout: float) -> socket.socket:
 
 
 class Channel:
-    """One connection. ask() may be called from several threads; they take turns."""
+    """One connection. ask() may be called from several threads; they take turns.
+
+    descriptors are those that came with answers and that nobody took yet.
+    """
 
     def __init__(self, folder: Path, name: str, timeout: float = 10):
         """Raises WorldLost when nobody listens there."""
@@ -48,17 +52,22 @@ class Channel:
             self._socket = connect(folder, name, timeout)
         except OSError as error:
             raise WorldLost(f"no world answers in {folder}: {error}") from error
-        self._reader = self._socket.makefile("rb")
+        self._received = b""
+        self.descriptors: list[int] = []
 
-    def ask(self, op: str, patience: float = 10, /, **said: Any) -> dict[str, Any]:
-        """One request, one answer. Raises Refused, or WorldLost when the other side is gone or silent for so long."""
+    def ask(self, op: str, patience: float = 10, /, *, descriptors: Sequence[int] = (), **said: Any) -> dict[str, Any]:
+        """One request, with descriptors to hand over, one answer.
+
+        Raises Refused, or WorldLost when the other side is gone or silent for patience seconds.
+        """
         with self._lock:
             self._number += 1
             request = msgspec.json.encode({"id": self._number, "op": op, **said}) + b"\n"
             try:
                 self._socket.settimeout(patience)
-                self._socket.sendall(request)
-                line = self._reader.readline()
+                sent = socket.send_fds(self._socket, [request], descriptors) if descriptors else 0
+                self._socket.sendall(request[sent:])
+                line = self._line()
             except OSError as error:
                 self.close()
                 raise WorldLost(f"the world does not answer {op}: {error}") from error
@@ -68,6 +77,17 @@ class Channel:
         if answer.get("error"):
             raise Refused(f"{op}: {answer['error']}")
         return answer
+
+    def _line(self) -> bytes:
+        """The next line, or nothing once the other side has ended."""
+        while b"\n" not in self._received:
+            data, descriptors, _flags, _address = socket.recv_fds(self._socket, 1 << 20, 8)
+            self.descriptors += descriptors
+            if not data:
+                return b""
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        return line
 
     def peer(self) -> int:
         """The process that listens, by this machine's process ids."""

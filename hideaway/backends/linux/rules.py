@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hideaway.backends.linux import names
 from hideaway.fabric.model import (
+    API_PORT,
+    EDGE_V4,
     INTERNET_V4,
     INTERNET_V6,
     Action,
@@ -39,7 +41,8 @@ def edge(step: SetEdge) -> str:
         _collection("map inbound", "ifname : verdict", elements["inbound"]),
         _chain("guard", _guard()),
         _chain("forward", _edge_forward()),
-        _chain("input", _input("ct state established,related accept")),
+        _chain("input", _edge_input()),
+        _chain("output", _edge_output()),
     )
 
 
@@ -111,6 +114,24 @@ def _edge_forward() -> Iterator[str]:
     yield _counted(f"ip daddr != {INTERNET_V4}", "drop", "private")
     yield _counted(f"ip6 daddr != {INTERNET_V6}", "drop", "private")
     yield "iifname vmap @outbound"
+    yield "oifname vmap @inbound"
+
+
+def _edge_input() -> Iterator[str]:
+    """The edge is on the internet itself: the API is there, and who comes in from the machine outside."""
+    yield "type filter hook input priority filter; policy drop;"
+    yield 'iifname "lo" accept'
+    yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+    yield "iifname vmap @outbound"
+    yield "ct state established,related accept"
+    yield f"ip daddr {EDGE_V4} tcp dport {API_PORT} accept"
+    yield from ECHO
+
+
+def _edge_output() -> Iterator[str]:
+    """What the edge sends itself, for who comes through doors above all, meets the receiver's filter as well."""
+    yield "type filter hook output priority filter; policy accept;"
+    yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     yield "oifname vmap @inbound"
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from hideaway.backends.linux import names
 from hideaway.backends.linux.operations import Judge, Judged, SweepEdge, SweepGateway, Translation
 from hideaway.backends.linux.rules import outside_port, v4
-from hideaway.fabric.model import EDGE_V4, EDGE_V6, Action, Direction, Filter, Forward, Gateway, Protocol, Rule
+from hideaway.fabric.model import (
+    EDGE_V4,
+    EDGE_V6,
+    USER_V4,
+    Action,
+    Direction,
+    Filter,
+    Forward,
+    Gateway,
+    Protocol,
+    Rule,
+)
 from hideaway.plan.steps import ChangeEdge, SetEdge, SetRules
 
 
@@ -13,7 +24,7 @@ def edge_sweep(step: SetEdge) -> SweepEdge:
     """What the edge's filters refuse of the connections that were established before."""
     return SweepEdge(
         namespace=names.EDGE_NAMESPACE,
-        owners={EDGE_V4: "", EDGE_V6: "", **{_bare(a): p.filter for p in step.ports for a in p.addresses}},
+        owners={EDGE_V4: "", EDGE_V6: "", USER_V4: "", **{_bare(a): p.filter for p in step.ports for a in p.addresses}},
         judges={f.id: _judge(f) for f in step.filters},
     )
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from hideaway.backends.linux import names, rules, sweeps
 from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Settle, Sysctl, Unlink, Vanish
-from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, Port
+from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, USER_V4, Port
 from hideaway.plan.steps import (
     AddHost,
     AddPort,
@@ -75,6 +75,7 @@ def base() -> Iterator[Operation]:
     lines = (
         "link set lo up",
         f"address replace {EDGE_V4}/32 dev lo",
+        f"address replace {USER_V4}/32 dev lo",
         f"address replace {EDGE_V6}/128 dev lo nodad",
         # Silence for what nobody has, rather than an "unreachable" that tells where the cloud ends.
         "route replace blackhole 0.0.0.0/0",
