@@ -78,6 +78,17 @@ def delete_gateway(change: Change, gateway: Gateway, *, delete_ip: bool) -> Gate
     return change.retire(msgspec.structs.replace(gateway, delete_ip=delete_ip))
 
 
+def upgrade_gateway(change: Change, gateway: Gateway, type_: str, bandwidth: int) -> Gateway:
+    """Begin to make a gateway this type, with the newest software; its service is interrupted (contract)."""
+    version = gateway.can_upgrade_to or gateway.version
+    if (type_, version) == (gateway.type, gateway.version):
+        return gateway
+    upgraded = gateway.changed(
+        change.now, type=type_, bandwidth=bandwidth, version=version, can_upgrade_to=None, boots=gateway.boots + 1
+    )
+    return change.begin(upgraded, "configuring", "running")
+
+
 def settled(gateway: Gateway) -> None:
     """Raise TransientState while a gateway is on its way from one state to another (recorded for attaching)."""
     if gateway.status not in ("running", "stopped", "failed"):

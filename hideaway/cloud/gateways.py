@@ -52,8 +52,12 @@ class Gateway(Document, frozen=True, kw_only=True):
     bastion_allowed_ips: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0/0"])
     smtp_enabled: bool = False
     is_legacy: bool = False
+    nat_ports: tuple[int, int] | None = msgspec.field(default=None, name="_nat_ports")
+    """The ports that translated connections leave from, where an operator narrowed them."""
     version: str | None = None
     can_upgrade_to: str | None = None
+    boots: int = msgspec.field(default=0, name="_boots")
+    """How often it was built anew."""
 
     @property
     def refs(self) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from hideaway.compile.ways import Ways, routes
 from hideaway.fabric import model
 from hideaway.fabric.model import EDGE, Forward, Host, Port, Protocol, Role
 
+SMTP = (25, 465, 587)
+"""What a gateway without `enable_smtp` lets nothing leave to: the ports that security groups close by default too."""
 PROTOCOLS = {"tcp": Protocol.TCP, "udp": Protocol.UDP, "both": Protocol.ANY}
 
 
@@ -40,7 +42,10 @@ def _host(ledger: MemoryLedger, gateway: Gateway, address: tuple[str, str], insi
             outside=outside.id,
             masquerade=tuple(sorted(s.network.id for s in inside if s.network.masquerade_enabled)),
             forwards=() if gateway.is_legacy else tuple(_forwards(ledger, gateway)),
+            ports=gateway.nat_ports,
+            closed=() if gateway.smtp_enabled else SMTP,
         ),
+        boots=gateway.boots,
         because=because(gateway),
     )
 

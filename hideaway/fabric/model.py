@@ -128,11 +128,15 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Makes its host a gateway: it forwards from inside ports to the outside one, replies and forwards only.
 
     masquerade: the inside Ports' ids whose traffic leaves with the gateway's own public address. All else is dropped.
+    ports: the source ports that translated TCP and UDP leaves from, both ends included; None leaves them to the data
+    plane. closed: TCP destination ports that nothing leaves to.
     """
 
     outside: str  # the public Port's id
     masquerade: tuple[str, ...] = ()
     forwards: tuple[Forward, ...] = ()
+    ports: tuple[int, int] | None = None
+    closed: tuple[int, ...] = ()
 
 
 class Router(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from hideaway import __version__
 from hideaway.api.call import Call, answer
 from hideaway.api.pipeline import Product, Route
-from hideaway.api.shapes import Body
+from hideaway.api.shapes import Body, PortNumber
 from hideaway.base.errors import NotFound, PermissionDenied, PlainError, invalid
 from hideaway.cloud.change import Change
 from hideaway.cloud.documents import KINDS, Document
-from hideaway.cloud.gateways import Gateway
+from hideaway.cloud.gateways import VERSION, Gateway
 from hideaway.cloud.places import REGIONS
 from hideaway.fabric.model import Fabric, Host
 
@@ -49,16 +49,27 @@ class Exec(Body, frozen=True, kw_only=True):
 
 
 class Operate(Body, frozen=True, kw_only=True):
-    """What the vendor's operators do to a gateway and its API has no route for: stop it, start it, keep it legacy."""
+    """What the vendor's operators do to a gateway and its API has no route for.
+
+    Stop it, start it, keep it legacy or its software old; nat_ports: the first and last port that its dynamic NAT
+    uses, [] for all.
+    """
 
     stopped: bool | None = None
     is_legacy: bool | None = None
+    version: Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    nat_ports: Annotated[list[PortNumber], msgspec.Meta(max_length=2)] | None = None
 
 
 def operate(call: Call, body: Operate) -> dict[str, Any]:
     """Stop, start or age a gateway, to see what follows. Starting goes through `configuring`, as the vendor's does."""
     gateway = call.own(Gateway, param="gateway_id")
     _owner(call, Gateway.resource)
+    if body.nat_ports is not None:
+        gateway = gateway.changed(call.change.now, nat_ports=_port_range(body.nat_ports))
+    if body.version is not None:
+        newer = None if body.version == VERSION else VERSION
+        gateway = gateway.changed(call.change.now, version=body.version, can_upgrade_to=newer)
     if body.is_legacy is not None:
         gateway = gateway.changed(call.change.now, is_legacy=body.is_legacy)
     if body.stopped:
@@ -67,6 +78,15 @@ def operate(call: Call, body: Operate) -> dict[str, Any]:
         gateway = call.change.begin(gateway, "configuring", "running")
     call.change.ledger.put(gateway)
     return answer(gateway)
+
+
+def _port_range(ports: list[int]) -> tuple[int, int] | None:
+    """The first and the last of a gateway's ports; None for none. Raises InvalidArguments."""
+    if not ports:
+        return None
+    if len(ports) != 2 or not 1 <= ports[0] <= ports[1]:
+        raise invalid("nat_ports", "give the first and the last port, from 1 to 65535, or [] for all")
+    return ports[0], ports[1]
 
 
 def own_product(inside: Inside) -> Product:

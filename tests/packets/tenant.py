@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,6 +34,25 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     def v6(self, network: str) -> str:
         return self.addresses[network][1]
+
+
+class Program:
+    """A program inside a host that talks by lines."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        self.process = process
+
+    def line(self) -> str:
+        """The next line that it prints, "" when it has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def tell(self, word: str) -> str:
+        """Tell it a line; what it prints then."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        return self.line()
 
 
 class Tenant:
@@ -143,6 +164,24 @@ class Tenant:
         done = self.hosts.run(machine, sys.executable, "-S", "-c", code, *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @contextlib.contextmanager
+    def program(self, machine: str, code: str, *arguments: str) -> Iterator[Program]:
+        """A program that goes on in a host for the length of a with, or until it is stuck."""
+        argv = self.hosts.argv(machine, ["timeout", "100", sys.executable, "-S", "-c", code, *arguments])
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
+            process.communicate()
+
+    @contextlib.contextmanager
+    def serving(self, machine: str, code: str, *arguments: str) -> Iterator[Program]:
+        """The same of a program that prints `up` once it listens."""
+        with self.program(machine, code, *arguments) as program:
+            assert program.line() == "up"
+            yield program
 
     def inside(self, machine: str, *argv: str) -> str:
         done = self.hosts.run(machine, *argv)

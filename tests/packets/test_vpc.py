@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +15,24 @@ from tests.packets.tenant import INSTANCE, IPAM, VPC, Machine, Tenant
 pytestmark = [pytest.mark.packets, pytest.mark.slow]
 FAR_V4, FAR_V6 = "10.99.0.1", "fd99::1"
 """Addresses behind a next hop that no Private Network has."""
+
+
+ADDRESS = """
+import socket, sys
+l = socket.create_server((sys.argv[1], 4006), family=socket.AF_INET6)
+print("up", flush=True)
+c, peer = l.accept()
+c.sendall(peer[0].encode())
+"""
+"""Answers one caller of an IPv6 address with the caller's."""
+NAMED = """
+import socket, sys
+l = socket.create_server(("", 4444))
+print("up", flush=True)
+c, _ = l.accept()
+c.sendall(sys.argv[1].encode())
+"""
+"""Answers one caller with a name."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -51,16 +67,8 @@ def test_networks_of_a_vpc_reach_each_other_with_their_own_addresses(stage: Stag
 
 
 def test_networks_of_a_vpc_reach_each_other_by_ipv6(stage: Stage) -> None:
-    listen = (
-        "import socket,sys\ns=socket.create_server((sys.argv[1],4006),family=socket.AF_INET6)\n"
-        "print('up',flush=True)\nc,p=s.accept()\nc.sendall(p[0].encode())"
-    )
     bob = stage.bob.v6(stage.two)
-    with subprocess.Popen(
-        stage.tenant.hosts.argv("bob", [sys.executable, "-c", listen, bob]), stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "up\n"
+    with stage.tenant.serving("bob", ADDRESS, bob):
         assert stage.tenant.ask("ann", bob, 4006) == stage.ann.v6(stage.one)
 
 
@@ -77,7 +85,7 @@ def unroute(stage: Stage, id_: str) -> None:
 
 @pytest.mark.parametrize("hop", ["nic", "server", "booking"])
 def test_a_custom_route_leads_to_its_next_hop(stage: Stage, hop: str) -> None:
-    """Named by the NIC, by its server, or by the address itself: in its own network, and through the router in the other."""
+    """Named by its NIC, its server or its address: from its own network, and by the router from the other."""
     tenant, nic = stage.tenant, stage.via.nics[stage.one]
     booked = next(i["id"] for i in tenant.call("GET", f"{IPAM}/ips?resource_id={nic}&is_ipv6=false")["ips"])
     next_hop = {"nic": nic, "server": stage.via.id, "booking": booked}[hop]
@@ -246,31 +254,16 @@ def test_networks_of_two_vpcs_with_the_same_subnets_stay_apart(stage: Stage) -> 
     ann, bob = tenant.instance("ann-twin", first), tenant.instance("bob-twin", second)
     assert ann.v4(first) == stage.ann.v4(stage.one)
     assert bob.v4(second) == stage.bob.v4(stage.two)
-    tenant.inside("bob-twin", "sh", "-c", "ip address add 10.2.3.3/32 dev lo")
     made = tenant.call(
         "POST", f"{VPC}/routes", vpc_id=vpc, destination=f"{FAR_V4}/32", nexthop_resource_id=ann.nics[first]
     )
     tenant.inside("ann-twin", "ip", "address", "add", f"{FAR_V4}/32", "dev", "lo")
     tenant.settled()
-    mark = "import socket,sys\nwith socket.create_connection((sys.argv[1],int(sys.argv[2])),1) as s: print(s.recv(9))"
-    serve = "import socket,sys\nl=socket.create_server(('',4444))\nprint('up',flush=True)\nwhile 1:\n c,_=l.accept(); c.sendall(sys.argv[1].encode()); c.close()"
-    servers = [
-        subprocess.Popen(tenant.hosts.argv(name, [sys.executable, "-c", serve, name]), stdout=subprocess.PIPE)
-        for name in ("bob", "bob-twin")
-    ]
-    try:
-        for server in servers:
-            assert server.stdout is not None
-            assert server.stdout.readline() == b"up\n"
-        address = bob.v4(second)
-        assert tenant.python("ann", mark, address, "4444") == "b'bob'\n"
-        assert tenant.python("ann-twin", mark, address, "4444") == "b'bob-twin'\n"
-        assert tenant.ask("bob", FAR_V4) is None, "the twin's custom route is the twin's"
-        assert tenant.ask("bob-twin", FAR_V4) == bob.v4(second)
-    finally:
-        for server in servers:
-            server.kill()
-            server.wait()
-        tenant.call("DELETE", f"{VPC}/routes/{made['id']}")
-        for machine in (ann, bob):
-            tenant.call("POST", f"{INSTANCE}/servers/{machine.id}/action", action="terminate")
+    with tenant.serving("bob", NAMED, "bob"), tenant.serving("bob-twin", NAMED, "twin"):
+        assert tenant.ask("ann", bob.v4(second), 4444) == "bob"
+        assert tenant.ask("ann-twin", bob.v4(second), 4444) == "twin"
+    assert tenant.ask("bob", FAR_V4) is None, "the twin's custom route is the twin's"
+    assert tenant.ask("bob-twin", FAR_V4) == bob.v4(second)
+    tenant.call("DELETE", f"{VPC}/routes/{made['id']}")
+    for machine in (ann, bob):
+        tenant.call("POST", f"{INSTANCE}/servers/{machine.id}/action", action="terminate")

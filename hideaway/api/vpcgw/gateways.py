@@ -12,7 +12,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, PortNumber, Query, Tags, given
 from hideaway.api.vpcgw.views import free_ip_of, status_in, view_gateway
 from hideaway.base.errors import invalid
-from hideaway.cloud.gatewaying import delete_gateway, make_gateway, rename_gateway, settled
+from hideaway.cloud.gatewaying import delete_gateway, make_gateway, rename_gateway, settled, upgrade_gateway
 from hideaway.cloud.gateways import Gateway, GatewayNetwork
 
 TYPES = {"VPC-GW-S": 100, "VPC-GW-M": 1000, "VPC-GW-L": 3000, "VPC-GW-XL": 10000}
@@ -126,16 +126,14 @@ def delete(call: Call, query: DeleteGateway) -> dict[str, Any]:
 
 
 def upgrade(call: Call, body: UpgradeGateway) -> dict[str, Any]:
-    """To a larger type. Without one the software would be upgraded, and every gateway runs the newest."""
+    """To a larger type, and to the newest software. What is neither larger nor newer changes nothing."""
     gateway = call.own(Gateway, param="gateway_id")
     settled(gateway)
-    if not body.type or body.type == gateway.type:
-        return view_gateway(call, gateway)
-    bandwidth = _bandwidth(body.type)
+    type_ = body.type or gateway.type
+    bandwidth = _bandwidth(type_)
     if bandwidth < gateway.bandwidth:
-        raise invalid("type", f"a gateway cannot be changed from {gateway.type} to the smaller {body.type}")
-    changed = gateway.changed(call.change.now, type=body.type, bandwidth=bandwidth)
-    return view_gateway(call, call.change.begin(changed, "configuring", "running"))
+        raise invalid("type", f"a gateway cannot be changed from {gateway.type} to the smaller {type_}")
+    return view_gateway(call, upgrade_gateway(call.change, gateway, type_, bandwidth))
 
 
 def refresh_ssh_keys(call: Call) -> dict[str, Any]:

@@ -106,7 +106,8 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
 class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     """Cut the connections through a gateway that it no longer allows.
 
-    own: its public addresses; refused: the networks (CIDR) whose traffic may not leave; open: whether any may.
+    own: its public addresses; refused: the networks (CIDR) whose traffic may not leave; open: whether any may;
+    closed: TCP ports that nothing may leave to.
     """
 
     namespace: str
@@ -114,6 +115,7 @@ class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str
     translations: tuple[Translation, ...]
     refused: tuple[str, ...]
     open: bool
+    closed: tuple[int, ...] = ()
 
 
 class Performed(msgspec.Struct, frozen=True, kw_only=True):

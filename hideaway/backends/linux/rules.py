@@ -212,8 +212,8 @@ def _gateway_table(step: SetRules) -> str:
     return _table(
         "gateway",
         _chain("prerouting", _destinations(gateway, outside)),
-        _chain("postrouting", _sources(outside)),
-        _chain("forward", _gateway_forward(outside, masqueraded, inside)),
+        _chain("postrouting", _sources(gateway, outside)),
+        _chain("forward", _gateway_forward(gateway, outside, masqueraded, inside)),
         _chain("input", _input("ct state established,related accept", *_listeners(step))),
     )
 
@@ -238,18 +238,26 @@ def _destinations(gateway: Gateway, outside: Port) -> Iterator[str]:
             yield _counted(match, f"dnat ip to {forward.private_address}:{forward.private_port}", f"forward {number}")
 
 
-def _sources(outside: Port) -> Iterator[str]:
+def _sources(gateway: Gateway, outside: Port) -> Iterator[str]:
     """Forwarded traffic leaves with the gateway's own address; what the forward chain refused never comes here."""
     yield "type nat hook postrouting priority srcnat; policy accept;"
     own = v4(outside)
     for address in own[:1]:
-        yield _counted(f'oifname "{outside.name}" ip saddr != {address}', f"snat ip to {address}", "masquerade")
+        match = f'oifname "{outside.name}" ip saddr != {address}'
+        if gateway.ports is not None:
+            range_ = f"{address}:{gateway.ports[0]}-{gateway.ports[1]}"
+            yield _counted(f"{match} meta l4proto {{ tcp, udp }}", f"snat ip to {range_}", "masquerade ports")
+        yield _counted(match, f"snat ip to {address}", "masquerade")
 
 
-def _gateway_forward(outside: Port, masqueraded: list[str], inside: list[str]) -> Iterator[str]:
+def _gateway_forward(gateway: Gateway, outside: Port, masqueraded: list[str], inside: list[str]) -> Iterator[str]:
     """The default is drop: a static route through the gateway's public address reaches nobody."""
     yield from _nothing()
     yield _counted("ct state established,related", "accept", "established")
+    if gateway.closed:
+        ports = ", ".join(map(str, gateway.closed))
+        match = f'iifname != "{outside.name}" oifname "{outside.name}" tcp dport {{ {ports} }}'
+        yield _counted(match, "drop", "closed")
     if masqueraded:
         match = f'meta nfproto ipv4 iifname {_any(masqueraded)} oifname "{outside.name}" ct state new'
         yield _counted(match, "accept", "outward")

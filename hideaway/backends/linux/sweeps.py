@@ -73,6 +73,7 @@ def gateway_sweep(step: SetRules) -> SweepGateway:
         translations=tuple(map(_translation, gateway.forwards)),
         refused=(*(a for p in closed for a in p.addresses), *step.gone),
         open=bool(gateway.masquerade),
+        closed=gateway.closed,
     )
 
 

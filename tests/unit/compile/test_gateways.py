@@ -238,3 +238,19 @@ def test_a_second_gateway_helps_where_the_first_does_not(egress: Egress) -> None
 
 def test_a_network_that_is_gone() -> None:
     assert egress_fault(Cloud().ledger, "nowhere") == "Private Network nowhere is gone"
+
+
+def test_a_gateway_closes_mail_unless_it_is_enabled(egress: Egress) -> None:
+    gateway = egress.cloud.host(egress.gateway).gateway
+    assert gateway is not None
+    assert gateway.closed == (25, 465, 587)
+    egress.cloud.change(egress.gateway, smtp_enabled=True)
+    gateway = egress.cloud.host(egress.gateway).gateway
+    assert gateway is not None
+    assert gateway.closed == ()
+
+
+def test_an_upgraded_gateway_is_built_anew(egress: Egress) -> None:
+    assert egress.cloud.host(egress.gateway).boots == 0
+    egress.cloud.change(egress.gateway, boots=1)
+    assert egress.cloud.host(egress.gateway).boots == 1

@@ -107,3 +107,26 @@ def test_reset_is_the_owners_and_leaves_other_organizations_alone(cloud: Cloud) 
     assert cloud.ask("POST", "/hideaway/v1/reset").status == 204
     assert cloud.get(NETWORKS)["private_networks"] == []
     assert cloud.ask("GET", f"{NETWORKS}/{theirs['id']}", key=other).body == theirs
+
+
+def test_an_operator_ages_a_gateway_and_narrows_its_ports(cloud: Cloud) -> None:
+    gateways = "/vpc-gw/v2/zones/fr-par-1/gateways"
+    body = {"type": "VPC-GW-S", "enable_smtp": False, "enable_bastion": False}
+    made = cloud.post(gateways, **body)["id"]
+    path = f"/hideaway/v1/gateways/{made}"
+
+    def ports() -> object:
+        (host,) = [h for h in compile_fabric(cloud.store.snapshot()[1]).hosts if h.id == made]
+        return host.gateway and host.gateway.ports
+
+    newest = cloud.get(f"{gateways}/{made}")["version"]
+    assert cloud.ask("PATCH", path, {"version": "0.7.3"}).body["can_upgrade_to"] == newest
+    upgraded = cloud.post(f"{gateways}/{made}/upgrade")
+    assert (upgraded["version"], upgraded.get("can_upgrade_to")) == (newest, None)
+    assert cloud.ask("PATCH", path, {"version": "old"}).wrong == ["version"]
+    assert cloud.ask("PATCH", path, {"nat_ports": [50000, 50003]}).status == 200
+    assert ports() == (50000, 50003)
+    for wrong in ([1], [5, 4], [0, 5]):
+        assert cloud.ask("PATCH", path, {"nat_ports": wrong}).wrong == ["nat_ports"]
+    assert cloud.ask("PATCH", path, {"nat_ports": []}).status == 200
+    assert ports() is None

@@ -74,6 +74,8 @@ def gateway(order: dict[str, Any]) -> int:
             return allowed.get((first.protocol, first.target_port)) == (reply.source, reply.source_port)
         if reply.target != first.source:  # leaves with another's address
             address = ipaddress.ip_address(first.source)
+            if first.protocol == "tcp" and first.target_port in order["closed"]:
+                return False
             return order["open"] and reply.target in own and not any(address in network for network in refused)
         return first.source in own or first.target in own  # the gateway's own
 
