@@ -1,7 +1,8 @@
 """lb/v1: Load Balancers, their addresses, backends, frontends, routes, ACLs, certificates, Private Networks.
 
-Records only: no balancer runs behind them yet, so nothing here is carried by the data plane and every transition ends
-by the clock. An LB's `LbInstance` is what will run it; a change of configuration shows there, as the vendor's does.
+A Load Balancer is carried by the data plane as one host: it is ready, and so are its attachments and certificates,
+once what balances there serves what was asked for. An LB's `LbInstance` is what runs it; a change of configuration
+shows there, as the vendor's does.
 `resource` names the type in the vendor's bare 404 (recorded: `{"message": "lbs not Found"}`).
 """
 
@@ -61,6 +62,7 @@ class Lb(Document, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "lb/lb"
     resource: ClassVar[str] = "lbs"
+    carried: ClassVar[bool] = True
 
     zone: str
     name: str
@@ -101,11 +103,16 @@ class LbInstance(Document, frozen=True, kw_only=True):
     """What runs a Load Balancer. status: unknown, ready, pending, stopped, error, locked, migrating."""
 
     kind: ClassVar[str] = "lb/instance"
+    carried: ClassVar[bool] = True
 
     zone: str
     lb_id: str = msgspec.field(name="_lb_id")
     ip_address: str = ""  # always empty in the recordings
     status: str = "unknown"
+
+    @property
+    def host_id(self) -> str:
+        return self.lb_id
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -212,6 +219,7 @@ class Certificate(Document, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "lb/certificate"
     resource: ClassVar[str] = "certificate"
+    carried: ClassVar[bool] = True
 
     zone: str = msgspec.field(name="_zone")
     lb_id: str = msgspec.field(name="_lb_id")
@@ -228,6 +236,10 @@ class Certificate(Document, frozen=True, kw_only=True):
     """PEM: the certificate, those above it, its key."""
 
     @property
+    def host_id(self) -> str:
+        return self.lb_id
+
+    @property
     def refs(self) -> tuple[str, ...]:
         return (self.lb_id,)
 
@@ -237,6 +249,7 @@ class LbPrivateNetwork(Document, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "lb/balancer_attachment"
     resource: ClassVar[str] = "privateNetwork"
+    carried: ClassVar[bool] = True
 
     zone: str = msgspec.field(name="_zone")
     lb_id: str = msgspec.field(name="_lb_id")
@@ -246,6 +259,10 @@ class LbPrivateNetwork(Document, frozen=True, kw_only=True):
     chosen: bool = msgspec.field(default=False, name="_chosen")
     """Whether the client named the address; else it is answered once the attachment is ready (recorded)."""
     static_config: StaticConfig | UnsetType = UNSET
+
+    @property
+    def host_id(self) -> str:
+        return self.lb_id
 
     @property
     def refs(self) -> tuple[str, ...]:

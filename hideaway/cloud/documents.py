@@ -61,6 +61,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return ()
 
     @property
+    def host_id(self) -> str:
+        """The id of the host whose services its transitions wait for, where it is `carried`."""
+        return self.id
+
+    @property
     def label(self) -> str:
         """The name that it is found by."""
         return getattr(self, "name", None) or ""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.compile import clusters, databases, gateways, internet, routers, security, segments, servers
+from hideaway.compile import balancers, clusters, databases, gateways, internet, routers, security, segments, servers
 from hideaway.compile.attachments import served_networks
 from hideaway.compile.remember import Remembered
 from hideaway.compile.ways import Ways, ways_of
@@ -45,6 +45,7 @@ def _fabric(ledger: MemoryLedger, machines_of: Callable[[MemoryLedger, Ways], li
         gateways.hosts(ledger, served, ways),
         (plane.host for plane in planes),
         databases.hosts(ledger, ways),
+        balancers.hosts(ledger, ways),
         routers.hosts(ledger),
         (internet.probe(),),
     )

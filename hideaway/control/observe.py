@@ -59,7 +59,7 @@ def _carried(change: Change, document: Document, ages: Mapping[str, float], busy
     """Whether a document that has been applied is what its transition leads to. busy hosts' services are not ready."""
     if document.pending is None or document.pending.to == GONE:
         return True
-    if document.id in busy:
+    if document.host_id in busy:
         return False
     if isinstance(document, Node):
         if not document.server_id:

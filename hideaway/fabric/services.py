@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from hideaway.fabric.balancing import Certificate, Frontend, Pool, Tls
+
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something that runs on a host. id is unique within the host and fit for a file's name (an API id, a word)."""
@@ -26,25 +28,16 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return msgspec.structs.replace(self, because="")
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that a balancer passes connections to."""
-
-    address: str
-    port: int
-
-
-class Frontend(msgspec.Struct, frozen=True, kw_only=True):
-    """A port of a balancer and where its connections go."""
-
-    id: str
-    port: int
-    targets: tuple[Target, ...] = ()
-
-
 class Balancer(Service, frozen=True, kw_only=True, tag=True):
-    """A Load Balancer: what comes in on a frontend is shared among targets."""
+    """A Load Balancer: what comes in on a frontend is shared among a pool's servers.
 
+    tls: whose TLS its frontends take. facts: `servers`, a list of Wellness.
+    """
+
+    tls: Tls = Tls.INTERMEDIATE
     frontends: tuple[Frontend, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
 
     def listens(self) -> tuple[tuple[str, int], ...]:
         return tuple(("tcp", frontend.port) for frontend in self.frontends)

@@ -14,8 +14,9 @@ import pytest
 
 from hideaway.backends.base import WorldLost
 from hideaway.backends.linux import LinuxBackend
+from hideaway.fabric.balancing import Check, Frontend, Pool
 from hideaway.fabric.model import Fabric, Host, Role
-from hideaway.fabric.services import Balancer, Frontend, Target
+from hideaway.fabric.services import Balancer
 from hideaway.plan import plan
 from tests.fabrics import NODE_IN, WEB_PORT, fabric, group, isolated, node, private, probe, public, to_edge
 from tests.packets.inside import Inside
@@ -36,14 +37,15 @@ def state(packets: None, tmp_path: Path) -> Iterator[Path]:
 def balanced(*ports: int, boots: int = 0) -> Fabric:
     """A node, an isolated node, and a balancer that shares each of these ports among the isolated node's."""
     outside = public("balancer", BALANCER_V4)
-    frontends = tuple(Frontend(id=f"f{p}", port=p, targets=(Target(address=NODE_IN, port=WEB_PORT),)) for p in ports)
+    frontends = tuple(Frontend(id=f"f{p}", port=p, pool="web") for p in ports)
+    pools = (Pool(id="web", port=WEB_PORT, servers=(NODE_IN,), check=Check(port=WEB_PORT)),)
     host = Host(
         id="balancer",
         name="balancer",
         role=Role.BALANCER,
         ports=(private("balancer", f"{BALANCER_IN}/22"), outside),
         routes=to_edge(outside),
-        services=(Balancer(id="lb", frontends=frontends),),
+        services=(Balancer(id="lb", frontends=frontends, pools=pools),),
         boots=boots,
     )
     return fabric(node(), isolated(via=None), host, probe(), filters=(group(),))

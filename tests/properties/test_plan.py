@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hideaway.fabric.balancing import Frontend
 from hideaway.fabric.model import (
     EDGE,
     Action,
@@ -22,7 +23,7 @@ from hideaway.fabric.model import (
     Router,
     Segment,
 )
-from hideaway.fabric.services import AnyService, Balancer, Frontend
+from hideaway.fabric.services import AnyService, Balancer
 from hideaway.plan import Step, plan, shapes, suspects
 from hideaway.plan.steps import (
     AddHost,
@@ -170,7 +171,9 @@ class Model:
 
 @st.composite
 def services(draw: st.DrawFn, key: str) -> Balancer:
-    return Balancer(id=key, frontends=tuple(Frontend(id="f", port=p) for p in draw(st.sampled_from([(), (80,)]))))
+    return Balancer(
+        id=key, frontends=tuple(Frontend(id="f", port=p, pool="p") for p in draw(st.sampled_from([(), (80,)])))
+    )
 
 
 @st.composite

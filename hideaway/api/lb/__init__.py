@@ -1,4 +1,4 @@
-"""lb/v1: Load Balancers and all that belongs to them. Records only: no balancer runs behind them yet.
+"""lb/v1: Load Balancers and all that belongs to them.
 
 Each route stands in two spellings: below a zone and, deprecated by the vendor, below a region, which here means the
 region's first zone (assumed: its clients knew of no other). A 404 is the vendor's bare one (recorded):

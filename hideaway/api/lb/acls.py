@@ -182,10 +182,10 @@ def delete(call: Call) -> None:
 OF_FRONTEND = "/frontends/{frontend_id}/acls"
 ONE = "/acls/{acl_id}"
 ROUTES = [
-    Route(method="POST", path=OF_FRONTEND, handler=create, body=AclBody),
+    Route(method="POST", path=OF_FRONTEND, handler=create, body=AclBody, records=False),
     Route(method="GET", path=OF_FRONTEND, handler=list_, query=ListAcls),
-    Route(method="PUT", path=OF_FRONTEND, handler=replace, body=SetAcls),
+    Route(method="PUT", path=OF_FRONTEND, handler=replace, body=SetAcls, records=False),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PUT", path=ONE, handler=update, body=AclBody),
-    Route(method="DELETE", path=ONE, handler=delete, status=204),
+    Route(method="PUT", path=ONE, handler=update, body=AclBody, records=False),
+    Route(method="DELETE", path=ONE, handler=delete, status=204, records=False),
 ]

@@ -231,13 +231,13 @@ def set_servers(call: Call, body: Servers) -> dict[str, Any]:
 OF_LB = "/lbs/{lb_id}/backends"
 ONE = "/backends/{backend_id}"
 ROUTES = [
-    Route(method="POST", path=OF_LB, handler=create, body=CreateBackend),
+    Route(method="POST", path=OF_LB, handler=create, body=CreateBackend, records=False),
     Route(method="GET", path=OF_LB, handler=list_, query=ListBackends),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PUT", path=ONE, handler=update, body=UpdateBackend),
-    Route(method="DELETE", path=ONE, handler=delete, status=204),
-    Route(method="POST", path=ONE + "/servers", handler=add_servers, body=Servers),
-    Route(method="PUT", path=ONE + "/servers", handler=set_servers, body=Servers),
-    Route(method="DELETE", path=ONE + "/servers", handler=remove_servers, body=Servers),
-    Route(method="PUT", path=ONE + "/healthcheck", handler=update_check, body=CheckBody),
+    Route(method="PUT", path=ONE, handler=update, body=UpdateBackend, records=False),
+    Route(method="DELETE", path=ONE, handler=delete, status=204, records=False),
+    Route(method="POST", path=ONE + "/servers", handler=add_servers, body=Servers, records=False),
+    Route(method="PUT", path=ONE + "/servers", handler=set_servers, body=Servers, records=False),
+    Route(method="DELETE", path=ONE + "/servers", handler=remove_servers, body=Servers, records=False),
+    Route(method="PUT", path=ONE + "/healthcheck", handler=update_check, body=CheckBody, records=False),
 ]

@@ -99,9 +99,9 @@ def delete(call: Call) -> None:
 OF_LB = "/lbs/{lb_id}/certificates"
 ONE = "/certificates/{certificate_id}"
 ROUTES = [
-    Route(method="POST", path=OF_LB, handler=create, body=CreateCertificate),
+    Route(method="POST", path=OF_LB, handler=create, body=CreateCertificate, records=False),
     Route(method="GET", path=OF_LB, handler=list_, query=ListCertificates),
     Route(method="GET", path=ONE, handler=get),
     Route(method="PUT", path=ONE, handler=update, body=UpdateCertificate),
-    Route(method="DELETE", path=ONE, handler=delete, status=204),
+    Route(method="DELETE", path=ONE, handler=delete, status=204, records=False),
 ]

@@ -124,9 +124,9 @@ def delete(call: Call) -> None:
 OF_LB = "/lbs/{lb_id}/frontends"
 ONE = "/frontends/{frontend_id}"
 ROUTES = [
-    Route(method="POST", path=OF_LB, handler=create, body=FrontendBody),
+    Route(method="POST", path=OF_LB, handler=create, body=FrontendBody, records=False),
     Route(method="GET", path=OF_LB, handler=list_, query=ListFrontends),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PUT", path=ONE, handler=update, body=FrontendBody),
-    Route(method="DELETE", path=ONE, handler=delete, status=204),
+    Route(method="PUT", path=ONE, handler=update, body=FrontendBody, records=False),
+    Route(method="DELETE", path=ONE, handler=delete, status=204, records=False),
 ]

@@ -90,6 +90,6 @@ ROUTES = [
     Route(method="POST", path="/ips", handler=create, body=CreateIp),
     Route(method="GET", path="/ips", handler=list_, query=ListIps),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PATCH", path=ONE, handler=update, body=UpdateIp),
+    Route(method="PATCH", path=ONE, handler=update, body=UpdateIp, records=False),
     Route(method="DELETE", path=ONE, handler=release, status=204),
 ]

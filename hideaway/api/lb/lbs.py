@@ -181,12 +181,12 @@ def unsubscribe(call: Call) -> dict[str, Any]:
 ONE = "/lbs/{lb_id}"
 ROUTES = [
     Route(method="GET", path="/lb-types", handler=list_types, query=ListTypes),
-    Route(method="POST", path="/lbs", handler=create, body=CreateLb),
+    Route(method="POST", path="/lbs", handler=create, body=CreateLb, records=False),
     Route(method="GET", path="/lbs", handler=list_, query=ListLbs),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PUT", path=ONE, handler=update, body=UpdateLb),
-    Route(method="DELETE", path=ONE, handler=delete, query=DeleteLb, status=204),
-    Route(method="POST", path=ONE + "/migrate", handler=migrate, body=MigrateLb),
+    Route(method="PUT", path=ONE, handler=update, body=UpdateLb, records=False),
+    Route(method="DELETE", path=ONE, handler=delete, query=DeleteLb, status=204, records=False),
+    Route(method="POST", path=ONE + "/migrate", handler=migrate, body=MigrateLb, records=False),
     Route(method="POST", path="/lb/{lb_id}/subscribe", handler=subscribe, body=Subscribe),
     Route(method="DELETE", path="/lb/{lb_id}/unsubscribe", handler=unsubscribe),
 ]

@@ -141,8 +141,8 @@ LB = "/lbs/{lb_id}"
 OLD = LB + "/private-networks/{private_network_id}"
 ROUTES = [
     Route(method="GET", path=LB + "/private-networks", handler=list_, query=ListNetworks),
-    Route(method="POST", path=LB + "/attach-private-network", handler=attach, body=Attach),
-    Route(method="POST", path=LB + "/detach-private-network", handler=detach, body=Detach, status=204),
-    Route(method="POST", path=OLD + "/attach", handler=old_attach, body=OldAttach),
-    Route(method="POST", path=OLD + "/detach", handler=old_detach, body=Nothing, status=204),
+    Route(method="POST", path=LB + "/attach-private-network", handler=attach, body=Attach, records=False),
+    Route(method="POST", path=LB + "/detach-private-network", handler=detach, body=Detach, status=204, records=False),
+    Route(method="POST", path=OLD + "/attach", handler=old_attach, body=OldAttach, records=False),
+    Route(method="POST", path=OLD + "/detach", handler=old_detach, body=Nothing, status=204, records=False),
 ]

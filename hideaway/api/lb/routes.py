@@ -94,9 +94,9 @@ def delete(call: Call) -> None:
 
 ONE = "/routes/{route_id}"
 ROUTES = [
-    Route(method="POST", path="/routes", handler=create, body=CreateRoute),
+    Route(method="POST", path="/routes", handler=create, body=CreateRoute, records=False),
     Route(method="GET", path="/routes", handler=list_, query=ListRoutes),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PUT", path=ONE, handler=update, body=UpdateRoute),
-    Route(method="DELETE", path=ONE, handler=delete, status=204),
+    Route(method="PUT", path=ONE, handler=update, body=UpdateRoute, records=False),
+    Route(method="DELETE", path=ONE, handler=delete, status=204, records=False),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hideaway.backends.linux import names
 from hideaway.backends.linux.channel import Channel
-from hideaway.backends.linux.services import look, program
+from hideaway.backends.linux.services import look, prepare, program
 from hideaway.backends.linux.services.base import Place, Program
 from hideaway.fabric.model import Fabric
 from hideaway.fabric.services import AnyService, Observed
@@ -39,6 +39,7 @@ class Staff:
         if isinstance(step, SetService):
             place = self._place(step.host, step.service.id)
             wanted = program(step.host, step.service, place)
+            prepare(step.service, place)
             _write(place.folder, wanted)
             keeper.ask(
                 "employ",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from hideaway.fabric.balancing import Frontend
 from hideaway.fabric.model import Fabric, Host, Role
-from hideaway.fabric.services import Balancer, Frontend
+from hideaway.fabric.services import Balancer
 from hideaway.plan import plan, suspects
 from hideaway.plan.steps import AddHost, RemoveHost, SetService, StopService
 from tests.fabrics import fabric
@@ -15,7 +16,7 @@ def host(*services: Balancer, boots: int = 0) -> Fabric:
     return fabric(Host(id="lb", name="lb", role=Role.BALANCER, services=services, boots=boots))
 
 
-ONE = Balancer(id="one", frontends=(Frontend(id="f", port=80),))
+ONE = Balancer(id="one", frontends=(Frontend(id="f", port=80, pool="p"),))
 TWO = Balancer(id="two")
 
 

@@ -1,7 +1,8 @@
-"""The services of the Fabric as programs: one module a kind, with two functions.
+"""The services of the Fabric as programs: one module a kind, with these functions.
 
 `program(host, service, place) -> Program` is pure: what to run for it. `look(service, place) -> Observed` asks the
 program that runs how it fares; it returns at once, and never raises for a program that is just coming up or gone.
+`prepare(service, place)`, where a kind has it, is called before the program's files are replaced and it is told.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from hideaway.fabric.services import AnyService, Balancer, Observed
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A module's two functions."""
+    """A module's functions."""
 
     program: Callable[[str, Any, Place], Program]
     look: Callable[[Any, Place], Observed]
+    prepare: Callable[[Any, Place], None] = lambda _service, _place: None
 
 
 KINDS: dict[type, Kind] = {
-    Balancer: Kind(haproxy.program, haproxy.look),
+    Balancer: Kind(haproxy.program, haproxy.look, haproxy.prepare),
 }
 """A service's type -> what runs it."""
 
@@ -37,3 +39,8 @@ def program(host: str, service: AnyService, place: Place) -> Program:
 def look(service: AnyService, place: Place) -> Observed:
     """How what runs for a service fares."""
     return KINDS[type(service)].look(service, place)
+
+
+def prepare(service: AnyService, place: Place) -> None:
+    """What is to be done before a program's files are replaced."""
+    KINDS[type(service)].prepare(service, place)

@@ -1,52 +1,100 @@
-"""Load Balancers are HAProxy: a master that keeps the sockets, and workers that follow each other without a gap."""
+"""Load Balancers are HAProxy: a master that keeps the sockets, and workers that follow each other without a gap.
+
+A change is a new worker, which takes over the listening sockets; the old one ends when its last connection has. So no
+connection is refused or cut. What a worker knows of its servers' health, its follower learns from `servers.state`.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
 
 from hideaway.backends.linux.channel import connect
-from hideaway.backends.linux.services.base import Place, Program
-from hideaway.fabric.services import Balancer, Frontend, Observed
+from hideaway.backends.linux.services.base import LOG, Place, Program
+from hideaway.backends.linux.services.haproxy_text import CONFIGURATION, STATES, STATS, rendered
+from hideaway.fabric.balancing import Wellness
+from hideaway.fabric.services import Balancer, Observed
 
-CONFIGURATION, STATS = "haproxy.cfg", "stats.sock"
 PATIENCE = 1.0  # seconds
+# Until HAProxy minds the signal to reload (some milliseconds) it would die of it: it is held back, not lost.
+ARGV = ("env", "--block-signal=USR2", "haproxy", "-W", "-db", "-f", CONFIGURATION)
+STATE_NAMES = ("stopped", "starting", "running", "stopping")
+CHECK_NAMES = ("unknown", "neutral", "failed", "passed", "condpass")
+"""HAProxy's numbers in `show servers state`, by the vendor's names for them."""
 
 
 def program(_host: str, balancer: Balancer, _place: Place) -> Program:
     """HAProxy in the foreground, with a master that starts new workers on SIGUSR2 and lets old ones finish."""
-    return Program(
-        argv=("haproxy", "-W", "-db", "-f", CONFIGURATION),
-        files={CONFIGURATION: "".join(f"{line}\n" for line in configuration(balancer)).encode()},
-        reload=signal.SIGUSR2,
-    )
+    return Program(argv=ARGV, files=rendered(balancer).files, reload=signal.SIGUSR2)
 
 
-def configuration(balancer: Balancer) -> Iterator[str]:
-    """HAProxy's own language."""
-    yield "global"
-    yield f" stats socket unix@{STATS} mode 600 level admin expose-fd listeners"
-    yield "defaults"
-    yield " mode tcp"
-    yield " timeout connect 5s"
-    yield " timeout client 60s"
-    yield " timeout server 60s"
-    for frontend in balancer.frontends:
-        yield from _frontend(frontend)
-
-
-def _frontend(frontend: Frontend) -> Iterator[str]:
-    yield f"listen {frontend.id}"
-    yield f" bind :::{frontend.port} v4v6"
-    for number, target in enumerate(frontend.targets):
-        yield f" server s{number} {target.address}:{target.port}"
-
-
-def look(_balancer: Balancer, place: Place) -> Observed:
-    """Ready once it answers on its own socket."""
+def prepare(balancer: Balancer, place: Place) -> None:
+    """Before a change: write down how the servers fare, and forget certificates that no frontend shows any more."""
+    wanted = rendered(balancer).files
+    for file in place.folder.glob("cert-*.pem"):
+        if file.name not in wanted:
+            file.unlink(missing_ok=True)
     try:
-        with connect(place.folder, STATS, PATIENCE) as channel:
-            channel.sendall(b"show info\n")
-            return Observed(ready=bool(channel.recv(1)))
+        states = _ask(place, "show servers state")
+    except OSError:  # it does not run: there is nothing to hand over
+        return
+    new = place.folder / f"{STATES}.new"
+    new.write_text(states)
+    os.replace(new, place.folder / STATES)
+
+
+def look(balancer: Balancer, place: Place) -> Observed:
+    """Ready once the worker that answers runs this very configuration."""
+    try:
+        said = _ask(place, "show info;show servers state")
     except OSError as error:
-        return Observed(ready=False, reason=f"HAProxy does not answer: {error}")
+        return Observed(ready=False, reason=_complaint(place) or f"HAProxy does not answer: {error}")
+    facts = {"servers": tuple(_wellness(said))}
+    described = next((line[13:] for line in said.splitlines() if line.startswith("description: ")), "")
+    if described != rendered(balancer).digest:
+        return Observed(ready=False, reason=_complaint(place) or "HAProxy takes up the last change", facts=facts)
+    return Observed(ready=True, facts=facts)
+
+
+def _ask(place: Place, commands: str) -> str:
+    """What HAProxy answers on its own socket. Raises OSError."""
+    with connect(place.folder, STATS, PATIENCE) as channel:
+        channel.sendall(f"{commands}\n".encode())
+        said = []
+        while data := channel.recv(1 << 16):
+            said.append(data)
+    return b"".join(said).decode(errors="replace")
+
+
+def _wellness(said: str) -> list[Wellness]:
+    """Servers, from the lines of `show servers state` (version 1): one a server, its columns named by a line with #."""
+    lines = said.splitlines()
+    header = next((number for number, line in enumerate(lines) if line.startswith("# be_id ")), None)
+    if header is None:
+        return []
+    columns = lines[header][2:].split()
+    rows = (dict(zip(columns, line.split(), strict=False)) for line in lines[header + 1 :] if line.strip())
+    return [
+        Wellness(
+            pool=row["be_name"][2:],
+            address=row["srv_name"].rpartition(":")[0],
+            state=STATE_NAMES[int(row["srv_op_state"])],
+            check=CHECK_NAMES[int(row["srv_check_result"])],
+            since=int(row["srv_time_since_last_change"]),
+        )
+        for row in rows
+        if row["be_name"].startswith("b-")
+    ]
+
+
+def _complaint(place: Place) -> str:
+    """What HAProxy said last that it could not do; "" when it has nothing to complain of."""
+    try:
+        with open(place.folder / LOG, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - 4096))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    loads = [number for number, line in enumerate(lines) if "Loading success" in line]
+    alerts = [line.partition(" : ")[2] for line in lines[max(loads, default=-1) + 1 :] if line.startswith("[ALERT]")]
+    return f"HAProxy: {alerts[0]}" if alerts else ""
