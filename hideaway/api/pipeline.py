@@ -72,6 +72,12 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str = "text/plain"
 
 
+class Later(msgspec.Struct, frozen=True):
+    """An answer that takes a while, and nothing of the store: work makes it, in a thread, after the transaction."""
+
+    work: Callable[[], Any]
+
+
 class Asked(msgspec.Struct, kw_only=True):
     """One request on its way. principal: who asks, as the store knew at `revision`."""
 
@@ -139,6 +145,8 @@ class Api:
             event = self._watch() if asked.route.method == "GET" and self.settings.data_plane else None
             try:
                 call, result = self._transact(asked)
+                if isinstance(result, Later):
+                    result = await asyncio.to_thread(result.work)
                 left = deadline - asyncio.get_running_loop().time()
                 if event is None or not call.waiting or left <= 0:
                     return _answer(call.status or asked.route.status, result, call.headers)
@@ -223,4 +231,4 @@ def _not_served(request: Request) -> Response:
     return _json(status, document)
 
 
-__all__ = ["Api", "Product", "Raw", "Route"]
+__all__ = ["Api", "Later", "Product", "Raw", "Route"]

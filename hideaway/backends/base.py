@@ -9,6 +9,7 @@ import msgspec
 
 from hideaway.base.errors import HideawayError
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step
 
@@ -93,10 +94,29 @@ class Backend(Protocol):
         """From now on, have a door to this port of a host (its id) too, if its filter lets users in."""
         ...
 
+    def trace(self, source: str, packet: Packet, patience: float) -> Trace:
+        """Send a packet from a host (its id or name) and tell what became of it within patience seconds.
+
+        Of the packet, target, protocol and target_port count; the rest is the host's choice. Raises NotFound when there
+        is no such host, HideawayError when the packet cannot be followed, WorldLost when there is no world.
+        """
+        ...
+
+    def counts(self) -> tuple[Count, ...]:
+        """What each rule of filters, gateways and routers has met since it was last stated. Raises WorldLost."""
+        ...
+
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         """A command line that runs argv inside a host (its id or name), from outside, while the world lives.
 
         Raises NotFound when there is no such host, WorldLost when there is no world.
+        """
+        ...
+
+    def capture(self, host: str, interface: str) -> list[str]:
+        """A command line that writes a pcap of an interface of a host (`any`: of all) to its output, from outside.
+
+        Raises as `command` does.
         """
         ...
 

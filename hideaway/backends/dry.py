@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.base.errors import NotFound
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.seen import Count, Outcome, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step
 
@@ -55,10 +56,22 @@ class DryBackend:
     def open(self, host: str, protocol: str, port: int) -> None:
         self._world()
 
+    def trace(self, source: str, packet: Packet, patience: float) -> Trace:
+        if self._world().host(source) is None:
+            raise NotFound("host", source)
+        return Trace(packet=packet, outcome=Outcome.LOST, why="nothing is carried here")
+
+    def counts(self) -> tuple[Count, ...]:
+        self._world()
+        return ()
+
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         if self._world().host(host) is None:
             raise NotFound("host", host)
         return list(argv)
+
+    def capture(self, host: str, interface: str) -> list[str]:
+        return self.command(host, ["capture", interface])
 
     def alive(self) -> bool:
         return self._fabric is not None

@@ -14,6 +14,9 @@ from hideaway.server.state import Folder, default_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Wide enough for any line: what is piped is for grep, which a line broken at 80 columns would defeat.
+UNBROKEN = 10_000
+
 STATE_HELP = "The state folder.  [default: $HIDEAWAY_STATE, else ~/.local/state/hideaway]"
 
 
@@ -38,3 +41,8 @@ def json_option(function: F) -> F:
 def print_json(value: object) -> None:
     """Print a value that msgspec can encode, indented."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def printable(text: str) -> str:
+    """Without control characters: a name must not move the cursor of who reads it."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -11,11 +11,8 @@ from rich.tree import Tree
 
 from hideaway.base.tree import Item
 from hideaway.cli.client import ask
-from hideaway.cli.options import json_option, print_json, state_option
+from hideaway.cli.options import UNBROKEN, json_option, print_json, printable, state_option
 from hideaway.server.state import Folder
-
-# Wide enough for any line: what is piped is for grep, which a line broken at 80 columns would defeat.
-UNBROKEN = 10_000
 
 
 @click.command("status")
@@ -41,7 +38,7 @@ def tree_of(item: Item) -> Tree:
 
 def _grow(tree: Tree, item: Item) -> None:
     for note in item.notes:
-        tree.add(Text(f"note: {_printable(note)}", style="yellow"))
+        tree.add(Text(f"note: {printable(note)}", style="yellow"))
     for child in item.children:
         _grow(tree.add(label(child)), child)
 
@@ -49,15 +46,15 @@ def _grow(tree: Tree, item: Item) -> None:
 def label(item: Item) -> Text:
     """One line: kind, name, status, facts and, where it is not healthy, why."""
     text = Text()
-    text.append(f"{_printable(item.kind)} ", style="dim")
-    text.append(_printable(item.name or item.id), style="bold")
+    text.append(f"{printable(item.kind)} ", style="dim")
+    text.append(printable(item.name or item.id), style="bold")
     if item.status:
-        text.append("  ").append(_printable(item.status), style=_style(item))
+        text.append("  ").append(printable(item.status), style=_style(item))
     for name, value in item.facts.items():
         if value:
-            text.append(f"  {_printable(name)} ", style="dim").append(_printable(value))
+            text.append(f"  {printable(name)} ", style="dim").append(printable(value))
     if item.reason:
-        text.append("  ").append(_printable(item.reason), style=_style(item))
+        text.append("  ").append(printable(item.reason), style=_style(item))
     elif not item.healthy and not item.status:
         text.append("  not healthy", style="red")
     return text
@@ -67,8 +64,3 @@ def _style(item: Item) -> str:
     if not item.healthy:
         return "red"
     return "yellow" if item.status.endswith("ing") and item.status != "running" else "green"
-
-
-def _printable(text: str) -> str:
-    """Without control characters: a name must not move the cursor of who reads it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

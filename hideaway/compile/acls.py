@@ -18,7 +18,7 @@ def router(ledger: MemoryLedger, vpc: Vpc, networks: Sequence[PrivateNetwork]) -
     rules: list[RouterRule] = list(_managed(ledger, networks)) if acls else []
     for v6 in (False, True):
         if v6 in acls:
-            rules += (r for rule in acls[v6].rules if (r := _translated(rule, acls[v6])))
+            rules += (r for n, rule in enumerate(acls[v6].rules, 1) if (r := _translated(n, rule, acls[v6])))
     return Router(rules=tuple(rules), default_v4=_default(acls.get(False)), default_v6=_default(acls.get(True)))
 
 
@@ -50,7 +50,7 @@ def _accept(source: str, destination: str, reason: str) -> RouterRule:
     )
 
 
-def _translated(rule: AclRule, acl: Acl) -> RouterRule | None:
+def _translated(number: int, rule: AclRule, acl: Acl) -> RouterRule | None:
     """A rule as the field spells it; None where no packet of the ACL's family could match it."""
     source, destination = network(rule.source), network(rule.destination)
     protocol = PROTOCOLS.get(rule.protocol.lower())
@@ -67,4 +67,5 @@ def _translated(rule: AclRule, acl: Acl) -> RouterRule | None:
         destination=destination,
         destination_ports=port_range(rule.dst_port_low, rule.dst_port_high) if ported else None,
         because=because(acl),
+        which=str(number),
     )

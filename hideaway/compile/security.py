@@ -50,6 +50,7 @@ def _translated(rule: SecurityRule, reason: str) -> Iterator[Rule]:
         # Only TCP and UDP have ports.
         ports=port_range(rule.dest_port_from, rule.dest_port_to) if protocol in PORTED else None,
         because=reason,
+        which=rule.id,
     )
 
 

@@ -62,7 +62,8 @@ class Protocol(StrEnum):
 class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a filter. network is the *other* side (the source of inbound, the destination of outbound), as CIDR.
 
-    ports are the destination's, both ends included; None means all. The order of rules is the order in the tuple.
+    ports are the destination's, both ends included; None means all. The order of rules is the order in the tuple. which
+    is the rule within the resource that it is because of: its id there, or its number from 1; "" where it is all of it.
     """
 
     action: Action
@@ -71,6 +72,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     network: str = "0.0.0.0/0"
     ports: tuple[int, int] | None = None
     because: str = ""
+    which: str = ""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -151,6 +153,8 @@ class Router(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RouterRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line of a router. which: as in Rule."""
+
     action: Action
     protocol: Protocol
     source: str
@@ -158,6 +162,7 @@ class RouterRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     destination: str
     destination_ports: tuple[int, int] | None
     because: str = ""
+    which: str = ""
 
 
 class Listener(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -108,7 +108,8 @@ def _gateway(gateway: Gateway | None) -> Gateway | None:
 def _router(router: Router | None) -> Router | None:
     if router is None:
         return None
-    return msgspec.structs.replace(router, rules=tuple(msgspec.structs.replace(r, because="") for r in router.rules))
+    rules = tuple(msgspec.structs.replace(r, because="", which="") for r in router.rules)
+    return msgspec.structs.replace(router, rules=rules)
 
 
 def _ways(host: Host) -> tuple[Way, ...]:
@@ -180,7 +181,7 @@ def edge_change(old: SetEdge, new: SetEdge) -> ChangeEdge:
 
 
 def _quiet(filter_: Filter) -> Filter:
-    rules = tuple(msgspec.structs.replace(rule, because="") for rule in filter_.rules)
+    rules = tuple(msgspec.structs.replace(rule, because="", which="") for rule in filter_.rules)
     return msgspec.structs.replace(filter_, rules=rules, because="")
 
 

@@ -11,13 +11,14 @@ from hideaway.api.call import Call
 from hideaway.api.pipeline import Product, Route
 from hideaway.api.shapes import Body
 from hideaway.backends.base import Backend, OpenDoor
-from hideaway.base.errors import PermissionDenied, PlainError, invalid
+from hideaway.base.errors import PlainError, invalid
 from hideaway.cloud.databases import Database
 from hideaway.cloud.documents import Ledger
 from hideaway.cloud.gateways import Gateway
 from hideaway.cloud.kubernetes import Cluster
 from hideaway.fabric.doors import lets_in, public_v4
 from hideaway.fabric.model import USER_V4, Fabric, Host, Role
+from hideaway.server.rights import owner_only
 
 HTTP, HTTPS = (80, 3000, 8000, 8080), (443, 6443, 8443)
 SSH = 22
@@ -47,8 +48,7 @@ def opening_product(backend: Backend | None, theirs: Callable[[Call, Host], bool
     """The route. theirs: whether a host is the caller's to know of."""
 
     def open_(call: Call, body: Open) -> dict[str, Any]:
-        if not call.principal.owner:
-            raise PermissionDenied("write", "door")
+        owner_only(call, "door")
         if body.port is not None and not 0 < body.port < 65536:
             raise invalid("port", "value must be one of 1 to 65535")
         if body.protocol not in ("tcp", "udp"):

@@ -17,6 +17,8 @@ from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.gateways import VERSION, Gateway
 from hideaway.cloud.places import REGIONS
 from hideaway.fabric.model import Fabric, Host
+from hideaway.server.rights import owner_only
+from hideaway.server.seen import Eyes, Sight
 
 
 class Inside(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """What the data plane holds now."""
     command: Callable[[str, list[str]], list[str]] | None
     """The argv that runs a command inside a host (id or name; `edge`); raises NotFound; None without a data plane."""
+    sight: Sight | None
+    """What shows packets; None without a data plane."""
     error: Callable[[], str]
     """What the control loop failed with last, "" when it did not."""
     settled: Callable[[], bool]
@@ -64,7 +68,7 @@ class Operate(Body, frozen=True, kw_only=True):
 def operate(call: Call, body: Operate) -> dict[str, Any]:
     """Stop, start or age a gateway, to see what follows. Starting goes through `configuring`, as the vendor's does."""
     gateway = call.own(Gateway, param="gateway_id")
-    _owner(call, Gateway.resource)
+    owner_only(call, Gateway.resource)
     if body.nat_ports is not None:
         gateway = gateway.changed(call.change.now, nat_ports=_port_range(body.nat_ports))
     if body.version is not None:
@@ -108,7 +112,7 @@ def own_product(inside: Inside) -> Product:
         return inside.report(principal.organization_id, lambda document: principal.may_know(document, call.area))
 
     def run(call: Call, body: Exec) -> dict[str, Any]:
-        _owner(call, "host")
+        owner_only(call, "host")
         if not body.command:
             raise invalid("command", "say what to run")
         if inside.command is None:
@@ -124,7 +128,7 @@ def own_product(inside: Inside) -> Product:
             raise PlainError(404, f"no host is called {body.host!r}; there are: {names}", "not_found") from None
 
     def reset(call: Call) -> None:
-        _owner(call, "organization")
+        owner_only(call, "organization")
         if call.principal.organization_id != inside.organization_id:
             raise PermissionDenied("write", "organization")
         inside.clear(call.change, inside.organization_id)
@@ -142,6 +146,7 @@ def own_product(inside: Inside) -> Product:
                 method="PATCH", path="/hideaway/v1/gateways/{gateway_id}", handler=operate, body=Operate, records=False
             ),
             Route(method="POST", path="/hideaway/v1/reset", handler=reset, status=204, records=False),
+            *Eyes(inside.sight, inside.fabric, inside.organization_id).routes(),
         ],
     )
 
@@ -158,8 +163,3 @@ def theirs(call: Call, host: Host) -> bool:
         return True
     found = call.change.ledger.get(KINDS[kind], id_)
     return found is not None and found.organization_id == call.principal.organization_id
-
-
-def _owner(call: Call, resource: str) -> None:
-    if not call.principal.owner:
-        raise PermissionDenied("write", resource)

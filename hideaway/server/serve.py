@@ -35,6 +35,7 @@ from hideaway.fabric.model import Fabric
 from hideaway.server.opening import opening_product
 from hideaway.server.options import DataPlane, Options
 from hideaway.server.own import Inside, own_product, theirs
+from hideaway.server.seen import Sight
 from hideaway.server.state import Folder, Server
 from hideaway.server.variables import exports
 from hideaway.store import Store
@@ -67,6 +68,7 @@ class Running:
             report=self._report,
             fabric=self._fabric,
             command=backend.command if backend else None,
+            sight=Sight(trace=backend.trace, counts=backend.counts, capture=backend.capture) if backend else None,
             error=self._error,
             settled=lambda: self.loop is None or self.loop.settled,
             organization_id=options.owner.organization_id,

@@ -7,14 +7,15 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
-from hideaway.backends.linux import journal, names, text, world
+from hideaway.backends.linux import journal, names, seeing, text, world
 from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.operations import Operation, Performed, Stamp
@@ -22,6 +23,7 @@ from hideaway.backends.linux.staff import Staff
 from hideaway.base.errors import HideawayError, NotFound
 from hideaway.fabric.doors import Door, doors
 from hideaway.fabric.model import USER_V4, Fabric
+from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
@@ -66,6 +68,7 @@ class LinuxBackend:
         self._stamps: dict[str, int] = {}
         self._kept = journal.Journal(world="")
         """The journal that was written last."""
+        self._followed: Counter[str] = Counter()  # namespaces in which a packet is being followed
         self._pulse: Channel | None = None
 
     def up(self) -> bool:
@@ -126,15 +129,16 @@ class LinuxBackend:
             self._stamps = {name: stamp for name, stamp in (before | done.stamps).items() if name in guarded}
             self._remember()
             # Changing a part of rules must not hide that somebody else had changed them.
-            self._doubt(frozenset(guarded[name] for name, stamp in done.found.items() if stamp != before.get(name)))
+            changed = (name for name, stamp in done.found.items() if stamp != before.get(name))
+            self._doubt(frozenset(guarded[name] for name in changed if not self._followed[name]))
             self._attend()
 
     def check(self) -> None:
         """Look whether rules were changed by somebody else: those of the edge, of gateways and routers. See Backend."""
         with self._lock:
             ours = self._guarded()
-            found = self._perform([Stamp(namespace=name) for name in ours]).stamps
-            self._doubt(frozenset(suspect for name, suspect in ours.items() if found[name] != self._stamps.get(name)))
+            changed = ours.keys() - self._intact(ours)
+            self._doubt(frozenset(ours[name] for name in changed if not self._followed[name]))
             self._attend()
 
     def heartbeats(self) -> dict[str, float]:
@@ -163,6 +167,20 @@ class LinuxBackend:
         with self._lock:
             self._attend()
 
+    def trace(self, source: str, packet: Packet, patience: float) -> Trace:
+        """Send a packet and follow it. See Backend."""
+        fabric = self._present.fabric
+        sender = fabric.host(source)
+        if sender is None:
+            raise NotFound("host", source)
+        order = seeing.order(fabric, sender, packet, patience)
+        with self._following(order.namespaces):
+            return seeing.follow(self.run_in, fabric, sender, order)
+
+    def counts(self) -> tuple[Count, ...]:
+        """What every rule has met. See Backend."""
+        return seeing.counts(self.run_in, self._present.fabric)
+
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         """A command line that runs argv inside a host. Needs only the state folder, not that this process serves."""
         kept = journal.read(self._journal)
@@ -181,6 +199,10 @@ class LinuxBackend:
         """The keeper's programs: name -> `pid` (0 while it is down) and `starts`, how often it was started."""
         found: dict[str, Any] = self._held().channel.ask("hello")["programs"]
         return found
+
+    def capture(self, host: str, interface: str) -> list[str]:
+        """A command line that writes a pcap of an interface. See Backend."""
+        return self.command(host, [*world.program("capture"), interface])
 
     def keeper(self) -> int:
         """The process id of the world's first process, seen from here. Raises WorldLost."""
@@ -251,6 +273,29 @@ class LinuxBackend:
         """Network namespaces with rules of ours -> the suspect that stands for those rules."""
         hosts = (h.id for h in self._present.fabric.hosts if h.gateway is not None or h.router is not None)
         return {names.EDGE_NAMESPACE: EDGE_RULES} | {names.namespace(id_): rules_of(id_) for id_ in hosts}
+
+    def _intact(self, namespaces: Iterable[str]) -> set[str]:
+        """Those of these namespaces whose rules are as we left them."""
+        found = self._perform([Stamp(namespace=name) for name in namespaces]).stamps
+        return {name for name, stamp in found.items() if stamp == self._stamps.get(name)}
+
+    @contextlib.contextmanager
+    def _following(self, namespaces: Iterable[str]) -> Iterator[None]:
+        """While a packet is followed through these namespaces: its mark in their rules is nobody else's change."""
+        with self._lock:
+            self._held()
+            ours = self._guarded().keys() & set(namespaces)
+            intact = self._intact(ours)
+            self._followed.update(ours)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._followed.subtract(ours)
+                if self._world is not None:
+                    left = self._guarded().keys() & intact
+                    self._stamps |= self._perform([Stamp(namespace=name) for name in left]).stamps
+                    self._remember()
 
     def _doubt(self, doubts: frozenset[str]) -> None:
         if not doubts <= self._present.suspects:

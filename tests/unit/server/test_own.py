@@ -21,8 +21,8 @@ from tests.unit.api.instances import running
 NETWORKS = "/vpc/v2/regions/fr-par/private-networks"
 
 
-def own_cloud() -> Cloud:
-    cloud = Cloud()
+def inside_of(cloud: Cloud) -> Inside:
+    """What the routes need of a server, of a cloud in this process."""
 
     def fabric() -> Any:
         return compile_fabric(cloud.store.snapshot()[1])
@@ -32,19 +32,24 @@ def own_cloud() -> Cloud:
             raise NotFound("host", host)
         return [host, *argv]
 
-    inside = Inside(
+    return Inside(
         data_plane="linux",
         durability=lambda: "process",
         report=lambda id_, shown: report(cloud.store.snapshot()[1], id_, data_plane="linux", shown=shown),
         fabric=fabric,
         command=command,
+        sight=None,
         error=lambda: "",
         settled=lambda: True,
         organization_id=cloud.owner.organization_id,
         found=lambda change: found(change, cloud.owner),
         clear=lambda change, id_: change.ledger.clear(id_),  # type: ignore[attr-defined]
     )
-    products = (*PRODUCTS, own_product(inside))
+
+
+def own_cloud() -> Cloud:
+    cloud = Cloud()
+    products = (*PRODUCTS, own_product(inside_of(cloud)))
     cloud.application = Api(cloud.store, cloud.clock, cloud.ids, cloud.pace, Settings(), products).application()
     return cloud
 
