@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -63,10 +63,11 @@ class AccessRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatabaseUser(msgspec.Struct, frozen=True, kw_only=True):
-    """Passwords are checked and not kept: nothing listens there yet that would ask for one."""
+    """Of a password only what recognises it is kept: verifier is the engine's own, "" where there is no password."""
 
     name: str
     is_admin: bool = False
+    verifier: str = ""
 
 
 class LogicalDatabase(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +85,14 @@ class Privilege(msgspec.Struct, frozen=True, kw_only=True):
     database_name: str
     user_name: str
     permission: str
+
+
+class DataOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose data a new instance begins with: the id of an instance (live) or of a snapshot, and its engine."""
+
+    id: str
+    engine: str
+    live: bool = False
 
 
 class Database(Document, frozen=True, kw_only=True):
@@ -120,11 +129,17 @@ class Database(Document, frozen=True, kw_only=True):
     privileges: list[Privilege] = msgspec.field(default_factory=list, name="_privileges")
     access_rules: list[AccessRule] = msgspec.field(default_factory=list, name="_access_rules")
     certificate: str = msgspec.field(default="", name="_certificate")  # PEM
+    key: str = msgspec.field(default="", name="_key")  # the certificate's, PEM
+    origin: DataOrigin | None = msgspec.field(default=None, name="_origin")
+    """Until its data is there."""
+    starts: int = msgspec.field(default=0, name="_starts")
+    """How often it was asked to start anew."""
+    logs_purged_at: datetime | None = msgspec.field(default=None, name="_logs_purged_at")
 
     @property
     def refs(self) -> tuple[str, ...]:
-        """The Private Networks that it is in, and its endpoints."""
-        return endpoint_refs(self.listed_endpoints)
+        """The Private Networks that it is in, its endpoints, and whose data it begins with."""
+        return (*endpoint_refs(self.listed_endpoints), *((self.origin.id,) if self.origin else ()))
 
     def settled(self, ledger: Ledger, now: datetime) -> Document | None:
         """A new one has settings and its public endpoint only once it is ready; addresses are free when it is gone."""
@@ -145,6 +160,7 @@ class Database(Document, frozen=True, kw_only=True):
             settings=settings,
             listed_endpoints=show(self.listed_endpoints),
             leaving_endpoints=[],
+            origin=None,
         )
 
 
@@ -175,8 +191,30 @@ class ReadReplica(Document, frozen=True, kw_only=True):
         return None if gone else self.changed(now, status=self.pending.to, pending=None, **shown)
 
 
-class Backup(Document, frozen=True, kw_only=True):
-    """A backup of one database, as a record. status: creating, ready, exporting, restoring, deleting."""
+class Errand(Document, frozen=True, kw_only=True):
+    """What an instance's server is asked to do once: its transition ends when that is done.
+
+    task is what the server knows it by, performer the instance; both "" when there is nothing to do.
+    """
+
+    carried: ClassVar[bool] = True
+
+    task: str = msgspec.field(default="", name="_task")
+    performer: str = msgspec.field(default="", name="_performer")
+
+    def settled(self, ledger: Ledger, now: datetime) -> Document | None:
+        """By the clock, where no server does it."""
+        settled = super().settled(ledger, now)
+        return msgspec.structs.replace(settled, task="", performer="") if isinstance(settled, Errand) else settled
+
+    def ended(self, now: datetime, size: int, error: str) -> Self:
+        """What it becomes when the server has done it; size in bytes, error why it could not."""
+        to = "error" if error or self.pending is None else self.pending.to
+        return self.changed(now, status=to, pending=None, task="", performer="")
+
+
+class Backup(Errand, frozen=True, kw_only=True):
+    """A backup of one database. status: creating, ready, exporting, restoring, deleting, error."""
 
     kind: ClassVar[str] = "rdb/backup"
     resource: ClassVar[str] = "database_backup"
@@ -192,10 +230,20 @@ class Backup(Document, frozen=True, kw_only=True):
     download_url: str | None = None
     download_url_expires_at: datetime | None = None
     same_region: bool = False
+    restored_as: str = msgspec.field(default="", name="_restored_as")
+    """The database that it is being restored to."""
+    token: str = msgspec.field(default="", name="_token")
+    """Who knows it may download the backup."""
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return (self.instance_id,)
+        return (self.instance_id, *_some(self.performer, self.token))
+
+    def ended(self, now: datetime, size: int, error: str) -> Self:
+        """A restore that failed leaves the backup as good as it was."""
+        if self.status == "restoring":
+            return super().ended(now, size, "")
+        return super().ended(now, size, error).changed(now, size=None if error else size)
 
     def settled(self, ledger: Ledger, now: datetime) -> Document | None:
         """It has a size once it is made."""
@@ -206,8 +254,8 @@ class Backup(Document, frozen=True, kw_only=True):
 EMPTY_BACKUP = 1255  # bytes, of the recorded backups of an empty database
 
 
-class Snapshot(Document, frozen=True, kw_only=True):
-    """An instance's volume, as a record, with what it takes to make an instance of it. status: as a backup's."""
+class Snapshot(Errand, frozen=True, kw_only=True):
+    """A copy of all of an instance's data, with what it takes to make an instance of it. status: as a backup's."""
 
     kind: ClassVar[str] = "rdb/snapshot"
     resource: ClassVar[str] = "instance_snapshot"
@@ -225,7 +273,11 @@ class Snapshot(Document, frozen=True, kw_only=True):
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return (self.instance_id,)
+        return (self.instance_id, *_some(self.performer))
+
+    def ended(self, now: datetime, size: int, error: str) -> Self:
+        """It is as large as its volume, however much of that is in use (recorded)."""
+        return super().ended(now, size, error).changed(now, size=None if error else self.source.volume_size)
 
     def settled(self, ledger: Ledger, now: datetime) -> Document | None:
         """It has a size once it is made."""
@@ -233,8 +285,8 @@ class Snapshot(Document, frozen=True, kw_only=True):
         return settled.changed(now, size=self.source.volume_size) if settled and self.status == "creating" else settled
 
 
-class InstanceLog(Document, frozen=True, kw_only=True):
-    """A log that was asked for, as a record. status: creating, ready."""
+class InstanceLog(Errand, frozen=True, kw_only=True):
+    """A log that was asked for: what the server said from since to until. status: creating, ready, error."""
 
     kind: ClassVar[str] = "rdb/log"
     resource: ClassVar[str] = "instance_log"
@@ -245,10 +297,17 @@ class InstanceLog(Document, frozen=True, kw_only=True):
     status: str = "creating"
     expires_at: datetime | None = None
     download_url: str | None = None
+    since: datetime | None = msgspec.field(default=None, name="_since")
+    until: datetime | None = msgspec.field(default=None, name="_until")
+    token: str = msgspec.field(default="", name="_token")
 
     @property
     def refs(self) -> tuple[str, ...]:
-        return (self.instance_id,)
+        return (self.instance_id, *_some(self.token))
+
+
+def _some(*ids: str) -> tuple[str, ...]:
+    return tuple(id_ for id_ in ids if id_)
 
 
 def endpoint_refs(endpoints: list[Endpoint]) -> tuple[str, ...]:

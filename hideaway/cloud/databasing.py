@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -16,9 +16,21 @@ from hideaway.base.errors import Conflict, Fault, InvalidArguments, NotFound, Tr
 from hideaway.cloud.addressing import attach, book, hold_static, take_public
 from hideaway.cloud.change import Change
 from hideaway.cloud.database_types import PORTS, engine_of
-from hideaway.cloud.databases import AccessRule, BackupSchedule, Database, Endpoint, LogicalDatabase, ReadReplica
+from hideaway.cloud.databases import (
+    AccessRule,
+    Backup,
+    BackupSchedule,
+    Database,
+    DataOrigin,
+    Endpoint,
+    InstanceLog,
+    LogicalDatabase,
+    ReadReplica,
+    Snapshot,
+)
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
 
+E = TypeVar("E", Backup, Snapshot, InstanceLog)
 ATTACHMENT_TYPE = "rdb_instance"
 TAGS = ["managed", "scwdbaas"]
 """Of every address that a database has in IPAM (recorded)."""
@@ -37,6 +49,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     network: PrivateNetwork | None = None
     service_ip: str | None = None
     argument: str = "endpoint_spec"
+
+
+def begin_errand(change: Change, errand: E, performer: Database, status: str) -> E:
+    """Begin what an instance's server has to do once."""
+    asked = msgspec.structs.replace(errand, task=change.ids.uuid(), performer=performer.id)
+    return change.begin(asked, status, "ready")
 
 
 def settled(document: Database | ReadReplica) -> None:
@@ -67,7 +85,7 @@ def scheduled(change: Change, schedule: BackupSchedule) -> BackupSchedule:
     return msgspec.structs.replace(schedule, next_run_at=next_run)
 
 
-def copy(change: Change, source: Database, **fields: Any) -> Database:
+def copy(change: Change, source: Database, origin: DataOrigin, **fields: Any) -> Database:
     """Begin an instance like another one, with a public endpoint: a clone, or what a snapshot is restored to."""
     like = msgspec.structs.replace(
         source,
@@ -77,6 +95,7 @@ def copy(change: Change, source: Database, **fields: Any) -> Database:
         pending=None,
         listed_endpoints=[],
         leaving_endpoints=[],
+        origin=origin,
         **fields,
     )
     kept = {"databases": source.databases, "access_rules": source.access_rules}
@@ -90,10 +109,17 @@ def succeed(change: Change, old: Database, engine: str, *, with_endpoints: bool)
 
     The old one stays, without endpoints, until its owner deletes it.
     """
+    origin = live(old)
     if not with_endpoints:
-        return copy(change, old, engine=engine)
+        return copy(change, old, origin, engine=engine)
     new = msgspec.structs.replace(
-        old, id=change.ids.uuid(), created_at=change.now, updated_at=change.now, pending=None, engine=engine
+        old,
+        id=change.ids.uuid(),
+        created_at=change.now,
+        updated_at=change.now,
+        pending=None,
+        engine=engine,
+        origin=origin,
     )
     hidden = [msgspec.structs.replace(e, shown=False) for e in old.listed_endpoints]
     for endpoint in old.listed_endpoints:
@@ -102,11 +128,30 @@ def succeed(change: Change, old: Database, engine: str, *, with_endpoints: bool)
             attach(change, ip, msgspec.structs.replace(ip.attachment, id=new.id))
     change.ledger.put(old.changed(change.now, listed_endpoints=[]))
     taken_over = msgspec.structs.replace(new, listed_endpoints=hidden, leaving_endpoints=[])
-    return change.begin(certified(change, taken_over), "provisioning", "ready")
+    return change.begin(certified(change, taken_over, old.key), "provisioning", "ready")
+
+
+def live(database: Database) -> DataOrigin:
+    """An instance as where another one's data comes from."""
+    return DataOrigin(id=database.id, engine=database.engine, live=True)
+
+
+def unneeded(change: Change, source: Database | Snapshot) -> None:
+    """Raise TransientState while another instance's data is still being copied from it."""
+    if any(d.origin and d.origin.id == source.id for d in change.ledger.find(Database, ref=source.id)):
+        raise TransientState(source.resource, source.id, "copying")
 
 
 def delete(change: Change, database: Database) -> Database:
-    """Begin to delete an instance, and with it its replicas."""
+    """Begin to delete an instance, and with it its replicas; what it was still to do is not done.
+
+    Raises TransientState while another instance's data is still being copied from it.
+    """
+    unneeded(change, database)
+    for kind in (Backup, Snapshot, InstanceLog):
+        for errand in change.ledger.find(kind, ref=database.id):
+            if errand.performer == database.id and errand.task:
+                change.ledger.put(errand.ended(change.now, 0, "the instance is being deleted"))
     for replica in change.ledger.find(ReadReplica, ref=database.id):
         change.retire(replica)
     return change.retire(database)
@@ -121,7 +166,7 @@ def add_endpoint(change: Change, database: Database, wanted: Wanted) -> Endpoint
             raise Conflict("endpoint", other.id, f"the instance has {kind} already; delete it first")
     endpoint = _endpoint(change, database, wanted, database.name)
     grown = msgspec.structs.replace(database, listed_endpoints=[*database.listed_endpoints, endpoint])
-    change.begin(grown, "initializing", "ready")
+    change.begin(certified(change, grown, database.key), "initializing", "ready")
     return endpoint
 
 
@@ -147,7 +192,7 @@ def move_endpoint(change: Change, old: Database, endpoint_id: str, new: Database
     staying = [e for e in old.listed_endpoints if e.id != endpoint_id]
     change.begin(msgspec.structs.replace(old, listed_endpoints=staying), "configuring", "ready")
     grown = msgspec.structs.replace(new, listed_endpoints=[*new.listed_endpoints, endpoint])
-    change.begin(grown, "configuring", "ready")
+    change.begin(certified(change, grown, new.key), "configuring", "ready")
     return endpoint
 
 
@@ -249,8 +294,11 @@ def _endpoint(change: Change, database: Database, wanted: Wanted, name: str) -> 
     return Endpoint(**common, ip=ip.host, service_ip=ip.address, provisioning_mode="ipam", ipam_id=ip.id)
 
 
-def certified(change: Change, database: Database) -> Database:
-    """A copy with a new certificate, for its addresses and name. Its key is not kept: nothing listens there yet."""
+def certified(change: Change, database: Database, key: str = "") -> Database:
+    """A copy with a new certificate, for its addresses and name, and its key.
+
+    key: the one to go on with: who trusts the certificate before this one then trusts the new one as well.
+    """
     addresses = [ipaddress.ip_address(e.ip) for e in database.listed_endpoints]
     host = f"rw-{database.id}.rdb.{database.region}.scw.cloud"
     subject = x509.Name(
@@ -261,11 +309,21 @@ def certified(change: Change, database: Database) -> Database:
         ]
     )
     names = [x509.DNSName(host), *(x509.IPAddress(a) for a in addresses)]
-    return msgspec.structs.replace(database, certificate=_signed(change.now, subject, names))
+    pair = _key(key) if key else ec.generate_private_key(ec.SECP256R1())
+    text = pair.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return msgspec.structs.replace(database, certificate=_signed(change.now, pair, subject, names), key=text)
 
 
-def _signed(now: datetime, subject: x509.Name, names: list[x509.GeneralName]) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
+def _key(text: str) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(text.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def _signed(now: datetime, key: ec.EllipticCurvePrivateKey, subject: x509.Name, names: list[x509.GeneralName]) -> str:
+    """Signed with its own key, and fit to be all that a client trusts."""
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -274,6 +332,8 @@ def _signed(now: datetime, subject: x509.Name, names: list[x509.GeneralName]) ->
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + CERTIFICATE_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -49,10 +49,11 @@ def _fabric(ledger: MemoryLedger, machines_of: Callable[[MemoryLedger, Ways], li
         routers.hosts(ledger),
         (internet.probe(),),
     )
-    filters = chain(security.filters(ledger), (plane.filter for plane in planes))
+    filters = chain(security.filters(ledger), (plane.filter for plane in planes), databases.filters(ledger))
     return Fabric(
         segments=tuple(sorted(segments.segments(ledger), key=lambda s: s.id)),
         hosts=tuple(sorted(hosts, key=lambda h: h.id)),
         filters=tuple(sorted(filters, key=lambda f: f.id)),
         heartbeats=tuple(sorted((h for p in planes for h in p.heartbeats), key=lambda h: (h.source, h.target))),
+        volumes=tuple(sorted(databases.volumes(ledger), key=lambda v: v.id)),
     )

@@ -1,32 +1,55 @@
-"""Managed databases become hosts with a port for each endpoint. No process listens there in this version."""
+"""Managed databases become hosts with a server, and a port for each endpoint; the public one behind its own ACL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hideaway.cloud.databases import Database, Endpoint
+from hideaway.cloud.database_contents import privileges_of, settings_of, with_unit
+from hideaway.cloud.database_types import PORTS, engine_of, node_types
+from hideaway.cloud.databases import Backup, Database, Endpoint, Errand, InstanceLog, Snapshot
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import PrivateNetwork
-from hideaway.compile.common import because, interface, leaving, short, single
+from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, because, interface, leaving, network, short, single
 from hideaway.compile.ways import Ways, routes
-from hideaway.fabric.model import EDGE, Host, Port, Role
+from hideaway.fabric.model import EDGE, Action, Direction, Filter, Host, Port, Protocol, Redirect, Role, Rule, Volume
+from hideaway.fabric.services import DatabaseServer, Grant, Login, Origin, Task
+
+SERVER = "server"
+"""The service's id on each of these hosts."""
+KEPT = (Database, Backup, Snapshot, InstanceLog)
+"""What has data of its own, on a volume with its id."""
+
+
+def volumes(ledger: MemoryLedger) -> Iterator[Volume]:
+    """The data of databases, and of what was made of them, for as long as they are there in any state."""
+    for kind in KEPT:
+        for document in ledger.find(kind):
+            yield Volume(id=document.id, because=because(document))
 
 
 def hosts(ledger: MemoryLedger, ways: Ways) -> Iterator[Host]:
-    """One host a database that has an endpoint and is not being deleted."""
+    """One host a database that is not being deleted."""
     for database in ledger.find(Database):
         if database.status == "deleting" or leaving(database):
             continue
         ports = (*_public(database), *_private(ledger, database))
-        if ports:
-            yield Host(
-                id=database.id,
-                name=database.name,
-                role=Role.DATABASE,
-                ports=ports,
-                routes=routes(ports, ways),
-                because=because(database),
-            )
+        yield Host(
+            id=database.id,
+            name=database.name,
+            role=Role.DATABASE,
+            ports=ports,
+            routes=routes(ports, ways),
+            services=(_server(ledger, database),),
+            redirects=tuple(_redirects(database)),
+            because=because(database),
+        )
+
+
+def filters(ledger: MemoryLedger) -> Iterator[Filter]:
+    """Before each public endpoint, who may reach it."""
+    for database in ledger.find(Database):
+        if database.status != "deleting" and not leaving(database) and any(_public(database)):
+            yield _filter(database)
 
 
 def _public(database: Database) -> Iterator[Port]:
@@ -34,7 +57,12 @@ def _public(database: Database) -> Iterator[Port]:
     found = {a: e for e in database.listed_endpoints if not e.private_network_id and (a := single(e.ip))}
     if found:
         yield Port(
-            id=f"pub-{database.id}", name="pub", link=EDGE, addresses=tuple(sorted(found)), because=because(database)
+            id=f"pub-{database.id}",
+            name="pub",
+            link=EDGE,
+            addresses=tuple(sorted(found)),
+            filter=f"acl:{database.id}",
+            because=because(database),
         )
 
 
@@ -55,3 +83,88 @@ def _inside(ledger: MemoryLedger, endpoint: Endpoint) -> str | None:
     if ledger.get(PrivateNetwork, endpoint.private_network_id or "") is None:
         return None
     return interface(endpoint.service_ip or "")
+
+
+def _redirects(database: Database) -> Iterator[Redirect]:
+    """A public endpoint has a number of its own, and the server but one."""
+    own = PORTS[engine_of(database.engine)]
+    for endpoint in database.listed_endpoints:
+        if not endpoint.private_network_id and single(endpoint.ip) and endpoint.port != own:
+            yield Redirect(port=f"pub-{database.id}", number=endpoint.port, target=own)
+
+
+def _filter(database: Database) -> Filter:
+    """The ACL: its ranges reach the public endpoint's port; echo from anywhere; nothing else comes in."""
+    reason = because(database)
+    numbers = sorted(e.port for e in database.listed_endpoints if not e.private_network_id)
+    ranges = sorted({r for rule in database.access_rules if (r := network(rule.ip))})
+    rules = [
+        Rule(
+            action=Action.ACCEPT,
+            direction=Direction.INBOUND,
+            protocol=Protocol.TCP,
+            network=range_,
+            ports=(number, number),
+            because=reason,
+        )
+        for number in numbers
+        for range_ in ranges
+    ]
+    rules += [
+        Rule(action=Action.ACCEPT, direction=Direction.INBOUND, protocol=Protocol.ICMP, network=n, because=reason)
+        for n in (DEFAULT_V4, DEFAULT_V6)
+    ]
+    return Filter(
+        id=f"acl:{database.id}",
+        stateful=True,
+        inbound=Action.DROP,
+        outbound=Action.ACCEPT,
+        rules=tuple(rules),
+        because=reason,
+    )
+
+
+def _server(ledger: MemoryLedger, database: Database) -> DatabaseServer:
+    origin, type_, policy = database.origin, node_types().get(database.node_type), database.logs_policy
+    return DatabaseServer(
+        id=SERVER,
+        engine=database.engine,
+        volume=database.id,
+        port=PORTS[engine_of(database.engine)],
+        node_memory=type_.memory if type_ else 0,
+        certificate=database.certificate,
+        key=database.key,
+        users=tuple(Login(name=u.name, verifier=u.verifier, admin=u.is_admin) for u in database.users),
+        databases=tuple(d.name for d in database.databases),
+        grants=tuple(
+            Grant(user=p.user_name, database=p.database_name, permission=p.permission) for p in privileges_of(database)
+        ),
+        settings=tuple((s.name, with_unit(database.engine, s)) for s in settings_of(database)),
+        origin=Origin(volume=origin.id, engine=origin.engine, live=origin.live) if origin else None,
+        starts=database.starts,
+        tasks=tuple(_tasks(ledger, database)),
+        logs_since=database.logs_purged_at.timestamp() if database.logs_purged_at else 0.0,
+        log_days=policy.max_age_retention or 0,
+        log_bytes=policy.total_disk_retention or 0,
+        because=because(database),
+    )
+
+
+def _tasks(ledger: MemoryLedger, database: Database) -> Iterator[Task]:
+    """What it is asked to do once, in the order of the asking."""
+    found: list[Errand] = [e for kind in (Backup, Snapshot, InstanceLog) for e in ledger.find(kind, ref=database.id)]
+    for errand in sorted(found, key=lambda e: (e.updated_at, e.id)):
+        if not errand.task or errand.performer != database.id:
+            continue
+        if isinstance(errand, Backup):
+            what = "restore" if errand.status == "restoring" else "dump"
+            yield Task(id=errand.task, what=what, volume=errand.id, database=_named(errand))
+        elif isinstance(errand, Snapshot):
+            yield Task(id=errand.task, what="copy", volume=errand.id)
+        elif isinstance(errand, InstanceLog):
+            since, until = (t.timestamp() if t else 0.0 for t in (errand.since, errand.until))
+            yield Task(id=errand.task, what="log", volume=errand.id, since=since, until=until)
+
+
+def _named(backup: Backup) -> str:
+    return backup.restored_as if backup.status == "restoring" else backup.database_name

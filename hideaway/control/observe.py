@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from hideaway.cloud.change import Change, settle
+from hideaway.cloud.databases import Errand
 from hideaway.cloud.documents import GONE, Document
 from hideaway.cloud.kubernetes import Node, Pool
 from hideaway.cloud.memory import MemoryLedger
@@ -36,13 +37,21 @@ def observe(
     """
     beating = {h.source for h in fabric.heartbeats}
     busy = {key.partition("/")[0] for key, service in services.items() if not service.ready}
+    outcomes = {id_: how for service in services.values() for id_, how in service.outcomes.items()}
     waiting = False
     # Nodes first: a pool waits for its nodes.
     due = sorted(change.ledger.due(change.now.timestamp(), carried=True), key=lambda d: not isinstance(d, Node))
     for document in due:
         if not document.carried:
             continue
-        if applied.get(type(document), document.id) == document and _carried(change, document, ages, busy, grace):
+        if applied.get(type(document), document.id) != document:
+            waiting = True
+        elif isinstance(document, Errand) and document.task:
+            how = outcomes.get(document.task)
+            waiting |= how is None
+            if how is not None:
+                change.ledger.put(document.ended(change.now, how.size, how.error))
+        elif _carried(change, document, ages, busy, grace):
             settle(change.ledger, document, change.now)
         else:
             waiting = True

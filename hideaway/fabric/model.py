@@ -176,6 +176,17 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     what: str
 
 
+class Redirect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A second number of a TCP service: what reaches a port's addresses there is answered by what listens on another.
+
+    port is the Port's id; number is what clients ask for, target what the host's own program listens on.
+    """
+
+    port: str
+    number: int
+    target: int
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
@@ -192,6 +203,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     router: Router | None = None
     listeners: tuple[Listener, ...] = ()
     services: tuple[AnyService, ...] = ()
+    redirects: tuple[Redirect, ...] = ()
     boots: int = 0
     because: str = ""
 
@@ -202,6 +214,13 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     name: str
     networks: tuple[str, ...]
+    because: str = ""
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Data that outlives its host and the world: a database's, a backup's. Named as long as its owner exists."""
+
+    id: str
     because: str = ""
 
 
@@ -224,6 +243,7 @@ class Fabric(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hosts: tuple[Host, ...] = ()
     filters: tuple[Filter, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
     def host(self, key: str) -> Host | None:
         """The host with this id, or else the first with this name; None when there is neither.

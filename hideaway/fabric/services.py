@@ -43,16 +43,126 @@ class Balancer(Service, frozen=True, kw_only=True, tag=True):
         return tuple(("tcp", frontend.port) for frontend in self.frontends)
 
 
-AnyService = Balancer
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """A user of a database server. verifier is what its engine keeps of a password, "" where there is none.
+
+    admin: may also see what all sessions do, and end them.
+    """
+
+    name: str
+    verifier: str = ""
+    admin: bool = False
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do with a database: readonly, readwrite, all, none; custom is left as it is."""
+
+    user: str
+    database: str
+    permission: str
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose data a new server begins with. live: another server that runs; else a copy that lies still.
+
+    engine: what the data is of (PostgreSQL-15).
+    """
+
+    volume: str
+    engine: str
+    live: bool = False
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a database server is asked to do once.
+
+    what: `dump` a database into a volume; `restore` a database from one; `copy` all data into one; `log`: what it said
+    from since to until (seconds since the epoch, 0 for no bound) into one.
+    """
+
+    id: str
+    what: str
+    volume: str
+    database: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+
+class DatabaseServer(Service, frozen=True, kw_only=True, tag=True):
+    """A managed database: a server of an engine, with its data on a volume of its own.
+
+    engine is what was asked for (PostgreSQL-15). node_memory in bytes. settings: name and value, with its unit.
+    certificate and key are PEM. starts: a higher number starts it anew. logs_since: what was said before (seconds since
+    the epoch) is forgotten; log_days and log_bytes: how much of it is kept, 0 for no bound.
+    """
+
+    engine: str
+    volume: str
+    port: int
+    node_memory: int
+    certificate: str = ""
+    key: str = ""
+    users: tuple[Login, ...] = ()
+    databases: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    origin: Origin | None = None
+    starts: int = 0
+    tasks: tuple[Task, ...] = ()
+    logs_since: float = 0.0
+    log_days: int = 0
+    log_bytes: int = 0
+
+    def listens(self) -> tuple[tuple[str, int], ...]:
+        return (("tcp", self.port),)
+
+
+class HeldDatabase(msgspec.Struct, frozen=True, kw_only=True):
+    """A database that a server holds; size in bytes."""
+
+    name: str
+    size: int
+
+
+class HeldLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of what a server said; size in bytes, until is when it was last written (seconds since the epoch)."""
+
+    name: str
+    size: int
+    until: float
+
+
+class DatabaseFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a DatabaseServer. version: the program that runs, and its number (PostgreSQL 15.18).
+
+    ignored: settings that this program does not know.
+    """
+
+    version: str = ""
+    databases: tuple[HeldDatabase, ...] = ()
+    logs: tuple[HeldLog, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+AnyService = Balancer | DatabaseServer
 """All kinds of services."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task ended: error says why it failed, "" when it did not; size is that of what it made, in bytes."""
+
+    size: int = 0
+    error: str = ""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """How a service fares. ready: it does what was last asked of it; else reason says why not.
 
-    facts are what only the program itself knows, in shapes of its kind (see the service).
+    facts are what only the program itself knows, in shapes of its kind (see the service). outcomes: of the tasks that
+    it has ended, by their ids, for as long as it is asked for them.
     """
 
     ready: bool = False
     reason: str = ""
     facts: dict[str, Any] = {}
+    outcomes: dict[str, Outcome] = {}

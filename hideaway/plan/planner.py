@@ -10,9 +10,11 @@ from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
     EDGE_RULES,
     PULSE,
+    VOLUMES,
     AddHost,
     AddPort,
     AddSegment,
+    KeepVolumes,
     Neighbour,
     RemoveHost,
     RemovePort,
@@ -103,7 +105,8 @@ class _Change:
         lost = {p.id for p in gone}
         for port in gone:
             yield RemovePort(host=host, port=port)
-        if new.rules is not None and (new.rules != old.rules or rules_of(host) in self.suspects):
+        ruled = old.rules is not None or new.rules is not None
+        if ruled and (new.rules != old.rules or rules_of(host) in self.suspects):
             yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
         for port in new.ports:
             if port.id not in before or port.id in lost:
@@ -145,6 +148,9 @@ class _Change:
             yield shapes.edge_change(was, edge)
         pulse, beating = shapes.pulse(self.wanted), shapes.pulse(self.present)
         made = {step.host for step in ordered if isinstance(step, AddHost)}
+        volumes = tuple(v.id for v in self.wanted.volumes)
+        if volumes != tuple(v.id for v in self.present.volumes) or VOLUMES in self.suspects:
+            yield KeepVolumes(volumes=volumes)
         if pulse != beating or PULSE in self.suspects or made & {each.host for each in pulse.listeners}:
             yield pulse
 
@@ -160,6 +166,7 @@ def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
         router=shape.router,
         ports=shape.ports,
         listeners=shape.listeners,
+        redirects=shape.redirects,
         gone=gone,
     )
 

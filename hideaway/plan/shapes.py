@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from hideaway.fabric.model import EDGE, Action, Fabric, Filter, Gateway, Host, Listener, Port, Router
+from hideaway.fabric.model import EDGE, Action, Fabric, Filter, Gateway, Host, Listener, Port, Redirect, Router
 from hideaway.fabric.services import AnyService
 from hideaway.plan.steps import ChangeEdge, Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
 
@@ -27,6 +27,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     router: Router | None
     listeners: tuple[Listener, ...]
     services: tuple[AnyService, ...]
+    redirects: tuple[Redirect, ...]
     boots: int
 
     @property
@@ -37,9 +38,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def rules(self) -> tuple[object, ...] | None:
         """What the host's own rules follow from; None when it has none."""
-        if self.gateway is None and self.router is None:
+        if self.gateway is None and self.router is None and not self.redirects:
             return None
-        return (self.gateway, self.router, self.ports, self.listeners)
+        return (self.gateway, self.router, self.ports, self.listeners, self.redirects)
 
 
 def shapes(fabric: Fabric, of: Set[str] | None = None) -> dict[str, Shape]:
@@ -90,6 +91,7 @@ def _shape(host: Host, owners: Owners) -> Shape:
         router=_router(host.router),
         listeners=host.listeners,
         services=tuple(service.quiet() for service in host.services),
+        redirects=host.redirects,
         boots=host.boots,
     )
 

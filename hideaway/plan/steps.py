@@ -1,7 +1,7 @@
 """The steps that lead from one Fabric to another. Each is a frozen value that carries all that its execution needs.
 
 A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge,
-SetPulse and SetService state a whole and may be repeated; the others change what is there and may not.
+SetPulse, KeepVolumes and SetService state a whole and may be repeated; the others change what is there and may not.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.fabric.model import Filter, Gateway, Heartbeat, Listener, Port, Router
+from hideaway.fabric.model import Filter, Gateway, Heartbeat, Listener, Port, Redirect, Router
 from hideaway.fabric.services import AnyService
 
 EDGE_RULES = "whole:edge"
 """The suspect that stands for the edge's filters."""
 PULSE = "whole:pulse"
 """The suspect that stands for listeners and heartbeats."""
+VOLUMES = "whole:volumes"
+"""The suspect that stands for the data that is kept."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -74,7 +76,7 @@ class AddHost(Step, frozen=True, kw_only=True, tag=True):
 
 
 class SetRules(Step, frozen=True, kw_only=True, tag=True):
-    """The whole of a gateway's or router's own rules, and the end of the connections that they no longer allow.
+    """The whole of a host's own rules (a gateway's, a router's, redirects), and the end of what they no longer allow.
 
     ports are all of the host's; gone are the addresses (CIDR) of ports that it had before and has no more.
     """
@@ -84,6 +86,7 @@ class SetRules(Step, frozen=True, kw_only=True, tag=True):
     router: Router | None = None
     ports: tuple[Port, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    redirects: tuple[Redirect, ...] = ()
     gone: tuple[str, ...] = ()
 
     def doubts(self) -> tuple[str, ...]:
@@ -197,6 +200,15 @@ class SetPulse(Step, frozen=True, kw_only=True, tag=True):
         return (PULSE,)
 
 
+class KeepVolumes(Step, frozen=True, kw_only=True, tag=True):
+    """All volumes whose data is kept; that of others is gone for ever."""
+
+    volumes: tuple[str, ...] = ()
+
+    def doubts(self) -> tuple[str, ...]:
+        return (VOLUMES,)
+
+
 class StopService(Step, frozen=True, kw_only=True, tag=True):
     """End a program of a host that stays. Does nothing where it does not run."""
 
@@ -229,6 +241,7 @@ AnyStep = (
     | SetEdge
     | ChangeEdge
     | SetPulse
+    | KeepVolumes
     | StopService
     | SetService
 )

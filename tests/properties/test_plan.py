@@ -18,10 +18,12 @@ from hideaway.fabric.model import (
     Host,
     Listener,
     Port,
+    Redirect,
     Role,
     Route,
     Router,
     Segment,
+    Volume,
 )
 from hideaway.fabric.services import AnyService, Balancer
 from hideaway.plan import Step, plan, shapes, suspects
@@ -30,6 +32,7 @@ from hideaway.plan.steps import (
     AddPort,
     AddSegment,
     ChangeEdge,
+    KeepVolumes,
     Neighbour,
     RemoveHost,
     RemovePort,
@@ -90,6 +93,7 @@ class Model:
         self.segments: dict[str, object] = {}
         self.hosts: dict[str, ModelHost] = {}
         self.edge, self.pulse = SetEdge(), SetPulse()
+        self.volumes: tuple[str, ...] = ()
         self.listening: dict[tuple[str, int], ModelHost] = {}  # sockets belong to the very host that they were made in
 
     def apply(self, step: Step) -> None:
@@ -118,7 +122,8 @@ class Model:
         """Steps that state a whole."""
         match step:
             case SetRules():
-                self.hosts[step.host].rules = (step.gateway, step.router, step.ports, step.listeners)
+                stated = (step.gateway, step.router, step.ports, step.listeners, step.redirects)
+                self.hosts[step.host].rules = stated if step.gateway or step.router or step.redirects else None
             case SetRoutes():
                 self.hosts[step.host].set_routes(step)
             case SetEdge():
@@ -129,6 +134,8 @@ class Model:
                 self.hosts[step.host].services[step.service.id] = step.service
             case StopService():
                 self.hosts[step.host].services.pop(step.service, None)
+            case KeepVolumes():
+                self.volumes = step.volumes
             case SetPulse():
                 self.pulse = step
                 self.listening = {(s.host, s.port): self.hosts[s.host] for s in step.listeners}
@@ -166,6 +173,7 @@ class Model:
             assert sorted(host.services.values(), key=lambda s: s.id) == list(shape.services)
         assert self.edge == shapes.edge(fabric)
         assert self.pulse == shapes.pulse(fabric)
+        assert self.volumes == tuple(v.id for v in fabric.volumes)
         assert all(self.hosts[host] is of for (host, _port), of in self.listening.items())
 
 
@@ -205,6 +213,7 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
         routes=routes,
         gateway=Gateway(outside=ports[0].id, masquerade=tuple(p.id for p in ports[1:])) if kind == "gateway" else None,
         router=Router(default_v4=draw(st.sampled_from(Action))) if kind == "router" else None,
+        redirects=draw(st.sampled_from([(), (Redirect(port=ports[0].id, number=81, target=80),)])) if ports else (),
         listeners=draw(st.sampled_from([(), (Listener(port=80, what="address"),)])),
         services=tuple(draw(services(key)) for key in sorted(draw(st.sets(st.sampled_from(SERVICES))))),
     )
@@ -226,6 +235,7 @@ def any_fabric(draw: st.DrawFn) -> Fabric:
         hosts=there,
         filters=filters,
         heartbeats=beats,
+        volumes=tuple(Volume(id=key) for key in sorted(draw(st.sets(st.sampled_from(["v0", "v1"]))))),
     )
 
 

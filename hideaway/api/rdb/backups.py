@@ -15,7 +15,7 @@ from hideaway.api.rdb.views import instance_of, view_backup
 from hideaway.api.shapes import Body, Listing, Name, given
 from hideaway.base.errors import NotFound, TransientState
 from hideaway.cloud.databases import Backup
-from hideaway.cloud.databasing import settled
+from hideaway.cloud.databasing import begin_errand, settled
 
 EXPORT_LIFE = timedelta(days=1)
 
@@ -64,7 +64,7 @@ def create(call: Call, body: CreateBackup) -> dict[str, Any]:
         expires_at=body.expires_at,
         same_region=instance.backup_same_region,
     )
-    return view_backup(call.change.begin(backup, "creating", "ready"))
+    return view_backup(begin_errand(call.change, backup, instance, "creating"))
 
 
 def get(call: Call) -> dict[str, Any]:
@@ -94,7 +94,8 @@ def restore(call: Call, body: RestoreBackup) -> dict[str, Any]:
     if all(d.name != name for d in instance.databases):
         databases = [*instance.databases, new_database(name)]
         call.change.ledger.put(instance.changed(call.change.now, databases=databases))
-    return view_backup(call.change.begin(backup, "restoring", "ready"))
+    asked = msgspec.structs.replace(backup, restored_as=name)
+    return view_backup(begin_errand(call.change, asked, instance, "restoring"))
 
 
 def export(call: Call) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.rdb.instances import user_faults
 from hideaway.api.shapes import Body, Listing
 from hideaway.base.errors import Conflict, Fault, InvalidArguments, NotFound, invalid
+from hideaway.cloud.database_contents import privileges_of, user
 from hideaway.cloud.databases import Database, DatabaseUser, LogicalDatabase, Privilege
 from hideaway.cloud.databasing import settled
 
@@ -84,39 +85,46 @@ def _user(database: Database, name: str) -> DatabaseUser:
     return found
 
 
-def create_user(call: Call, body: CreateUser) -> DatabaseUser:
+def view_user(user: DatabaseUser) -> dict[str, Any]:
+    return {"name": user.name, "is_admin": user.is_admin}
+
+
+def create_user(call: Call, body: CreateUser) -> dict[str, Any]:
     database = _open(call)
     faults = user_faults(body.name, body.password)
     if faults:
         raise InvalidArguments(*faults)
     if any(u.name == body.name for u in database.users):
         raise Conflict("user", body.name, f"user {body.name} exists already")
-    user = DatabaseUser(name=body.name, is_admin=bool(body.is_admin))
-    _keep(call, database, users=[*database.users, user])
-    return user
+    made = user(call.change, database.engine, body.name, body.password, is_admin=bool(body.is_admin))
+    _keep(call, database, users=[*database.users, made])
+    return view_user(made)
 
 
 def list_users(call: Call, query: ListUsers) -> dict[str, Any]:
     users = call.own(Database, param="instance_id").users
-    return listing("users", users, query, _itself, default_order="name_asc")
+    return listing("users", users, query, view_user, default_order="name_asc")
 
 
-def update_user(call: Call, body: UpdateUser) -> DatabaseUser:
+def update_user(call: Call, body: UpdateUser) -> dict[str, Any]:
     database = _open(call)
     old = _user(database, call.params["name"])
     faults = user_faults(old.name, body.password)
     if faults:
         raise InvalidArguments(*faults)
-    user = old if body.is_admin is None else DatabaseUser(name=old.name, is_admin=body.is_admin)
-    _keep(call, database, users=[user if u == old else u for u in database.users])
-    return user
+    is_admin = old.is_admin if body.is_admin is None else body.is_admin
+    new = user(call.change, database.engine, old.name, body.password, is_admin=is_admin)
+    if body.password is None:
+        new = msgspec.structs.replace(new, verifier=old.verifier)
+    _keep(call, database, users=[new if u == old else u for u in database.users])
+    return view_user(new)
 
 
 def delete_user(call: Call) -> None:
     database = _open(call)
-    user = _user(database, call.params["name"])
-    users = [u for u in database.users if u != user]
-    _keep(call, database, users=users, privileges=[p for p in database.privileges if p.user_name != user.name])
+    gone = _user(database, call.params["name"])
+    users = [u for u in database.users if u != gone]
+    _keep(call, database, users=users, privileges=[p for p in database.privileges if p.user_name != gone.name])
 
 
 def new_database(name: str, argument: str = "database_name") -> LogicalDatabase:
@@ -166,19 +174,8 @@ def set_privilege(call: Call, body: SetPrivilege) -> Privilege:
     return privilege
 
 
-def _all_privileges(database: Database) -> list[Privilege]:
-    """One for every user and database: what was set, else all for an admin and none for another user (assumed)."""
-    held = {(p.database_name, p.user_name): p for p in database.privileges}
-    return [
-        held.get((d.name, u.name))
-        or Privilege(database_name=d.name, user_name=u.name, permission="all" if u.is_admin else "none")
-        for u in database.users
-        for d in database.databases
-    ]
-
-
 def list_privileges(call: Call, query: ListPrivileges) -> dict[str, Any]:
-    privileges = _all_privileges(call.own(Database, param="instance_id"))
+    privileges = privileges_of(call.own(Database, param="instance_id"))
     return listing("privileges", privileges, query, _itself, default_order="user_name_asc")
 
 

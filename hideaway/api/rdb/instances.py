@@ -15,8 +15,9 @@ from hideaway.api.rdb.specs import EndpointSpec, several
 from hideaway.api.rdb.views import view_instance
 from hideaway.api.shapes import Body, Int32, Listing, Name, Query, Tags, Text, UInt64, given
 from hideaway.base.errors import Fault, InvalidArguments, invalid
+from hideaway.cloud.database_contents import user
 from hideaway.cloud.database_types import CLASSES, DEFAULT_VOLUME, available, node_types, version
-from hideaway.cloud.databases import BackupSchedule, Database, DatabaseUser, LogsPolicy, Setting
+from hideaway.cloud.databases import BackupSchedule, Database, LogsPolicy, Setting
 from hideaway.cloud.databasing import certified, delete, make, rename, scheduled, settled
 
 USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.-]{0,62}")
@@ -193,7 +194,7 @@ def create(call: Call, body: CreateInstance) -> dict[str, Any]:
         volume_type=volume_type,
         volume_size=volume_size,
         encryption_enabled=bool(body.encryption and body.encryption.enabled),
-        users=[DatabaseUser(name=body.user_name, is_admin=True)] if body.user_name else [],
+        users=[user(call.change, body.engine, body.user_name, body.password, is_admin=True)] if body.user_name else [],
     )
     endpoints = several(call, body.init_endpoints or [], common["project_id"], "init_endpoints")
     return view_instance(call, make(call.change, database, endpoints))
@@ -254,7 +255,8 @@ def remove(call: Call) -> dict[str, Any]:
 def restart(call: Call) -> dict[str, Any]:
     database = call.own(Database, param="instance_id")
     settled(database)
-    return view_instance(call, call.change.begin(database, "restarting", "ready"))
+    anew = msgspec.structs.replace(database, starts=database.starts + 1)
+    return view_instance(call, call.change.begin(anew, "restarting", "ready"))
 
 
 def apply_maintenance(call: Call) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.rdb.views import view_log
 from hideaway.api.shapes import Body, Listing, Name
 from hideaway.cloud.databases import Database, InstanceLog
-from hideaway.cloud.databasing import settled
+from hideaway.cloud.databasing import begin_errand, settled
 
 LIFE = timedelta(days=1)  # recorded
 
@@ -35,8 +35,10 @@ def prepare(call: Call, body: PrepareLogs) -> dict[str, Any]:
         instance_id=instance.id,
         node_name=str(10_000_000 + call.change.ids.below(90_000_000)),
         expires_at=call.change.now + LIFE,
+        since=body.start_date,
+        until=body.end_date,
     )
-    return {"instance_logs": [view_log(call.change.begin(log, "creating", "ready"))]}
+    return {"instance_logs": [view_log(begin_errand(call.change, log, instance, "creating"))]}
 
 
 def list_(call: Call, query: Listing) -> dict[str, Any]:
@@ -50,7 +52,9 @@ def get(call: Call) -> dict[str, Any]:
 
 
 def purge(call: Call, body: PurgeLogs) -> None:
-    settled(call.own(Database, param="instance_id"))
+    database = call.own(Database, param="instance_id")
+    settled(database)
+    call.change.ledger.put(database.changed(call.change.now, logs_purged_at=call.change.now))
 
 
 def details(call: Call) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from hideaway.api.rdb.instances import availability, fitting
 from hideaway.api.rdb.views import view_instance, view_snapshot
 from hideaway.api.shapes import Body, Listing, Name, given
 from hideaway.base.errors import TransientState
-from hideaway.cloud.databases import Database, Snapshot
-from hideaway.cloud.databasing import copy, settled
+from hideaway.cloud.databases import Database, DataOrigin, Snapshot
+from hideaway.cloud.databasing import begin_errand, copy, settled, unneeded
 
 LIFE = timedelta(days=365)  # recorded
 
@@ -53,7 +53,7 @@ def create(call: Call, body: CreateSnapshot) -> dict[str, Any]:
         expires_at=body.expires_at or call.change.now + LIFE,
         source=instance,
     )
-    return view_snapshot(call.change.begin(snapshot, "creating", "ready"))
+    return view_snapshot(begin_errand(call.change, snapshot, instance, "creating"))
 
 
 def get(call: Call) -> dict[str, Any]:
@@ -71,7 +71,9 @@ def update(call: Call, body: UpdateSnapshot) -> dict[str, Any]:
 
 
 def delete(call: Call) -> dict[str, Any]:
-    return view_snapshot(call.change.retire(call.own(Snapshot, param="snapshot_id")))
+    snapshot = call.own(Snapshot, param="snapshot_id")
+    unneeded(call.change, snapshot)
+    return view_snapshot(call.change.retire(snapshot))
 
 
 def create_instance(call: Call, body: CreateInstance) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def create_instance(call: Call, body: CreateInstance) -> dict[str, Any]:
     made = copy(
         call.change,
         source,
+        DataOrigin(id=snapshot.id, engine=source.engine),
         name=body.instance_name or f"{snapshot.instance_name[:245]}-restored",
         **availability(
             source.is_ha_cluster if body.is_ha_cluster is None else body.is_ha_cluster, body.high_availability_mode

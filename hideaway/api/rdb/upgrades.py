@@ -14,7 +14,7 @@ from hideaway.api.shapes import Body, Name, UInt64
 from hideaway.base.errors import InvalidArguments, invalid
 from hideaway.cloud.database_types import CLASSES, EngineVersion, upgradable
 from hideaway.cloud.databases import Database
-from hideaway.cloud.databasing import copy, settled, succeed
+from hideaway.cloud.databasing import copy, live, settled, succeed
 
 UNKNOWN_MODE = "unknown_high_availability_mode"
 
@@ -93,7 +93,7 @@ def clone(call: Call, body: CloneInstance) -> dict[str, Any]:
     settled(database)
     name = body.name or f"{database.name[:245]}-clone"
     changes = fitting(database, body.node_type or database.node_type)
-    return view_instance(call, copy(call.change, database, name=name, **changes))
+    return view_instance(call, copy(call.change, database, live(database), name=name, **changes))
 
 
 ONE = "/regions/{region}/instances/{instance_id}"

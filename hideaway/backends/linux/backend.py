@@ -27,7 +27,7 @@ from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
-from hideaway.plan.steps import EDGE_RULES, SetPulse, rules_of
+from hideaway.plan.steps import EDGE_RULES, VOLUMES, SetPulse, rules_of
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,9 @@ class LinuxBackend:
             self._kept, self._present, self._stamps = kept, kept.present, kept.stamps
         else:
             self._staff.clear()
-            self._present, self._stamps = Present(), self._perform(tuple(text.base())).stamps
+            # What was kept for another world is not known here: it is said again what of it is still wanted.
+            self._present = Present(suspects=frozenset({VOLUMES}))
+            self._stamps = self._perform(tuple(text.base())).stamps
             self._remember()
         porter = [*world.program("porter"), "--source", USER_V4]
         living.channel.ask("employ", name="porter", namespace=names.EDGE_NAMESPACE, argv=porter)
@@ -271,7 +273,7 @@ class LinuxBackend:
 
     def _guarded(self) -> dict[str, str]:
         """Network namespaces with rules of ours -> the suspect that stands for those rules."""
-        hosts = (h.id for h in self._present.fabric.hosts if h.gateway is not None or h.router is not None)
+        hosts = (h.id for h in self._present.fabric.hosts if h.gateway or h.router or h.redirects)
         return {names.EDGE_NAMESPACE: EDGE_RULES} | {names.namespace(id_): rules_of(id_) for id_ in hosts}
 
     def _intact(self, namespaces: Iterable[str]) -> set[str]:

@@ -199,8 +199,27 @@ def _range(ports: tuple[int, int]) -> str:
 
 
 def host(step: SetRules) -> str:
-    """A host's own tables: the gateway's and the router's; the one that it is not is taken away."""
+    """A host's own tables: the gateway's, the router's, the redirects'; what it has none of is taken away."""
+    if step.gateway is None and step.router is None:
+        return _redirect_table(step)
     return _gateway_table(step) + _router_table(step)
+
+
+def _redirect_table(step: SetRules) -> str:
+    """To the very address that was asked for, so that a client's connection is what the program sees."""
+    if not step.redirects:
+        return _no_table("numbers")
+    return _table("numbers", _chain("prerouting", _redirects(step)))
+
+
+def _redirects(step: SetRules) -> Iterator[str]:
+    yield "type nat hook prerouting priority dstnat; policy accept;"
+    ports = {port.id: port for port in step.ports}
+    for number, redirect in enumerate(step.redirects):
+        port = ports[redirect.port]
+        for address in v4(port):
+            match = f'iifname "{port.name}" ip daddr {address} tcp dport {redirect.number}'
+            yield _counted(match, f"dnat ip to {address}:{redirect.target}", f"redirect {number}")
 
 
 def _gateway_table(step: SetRules) -> str:

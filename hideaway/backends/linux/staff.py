@@ -12,7 +12,7 @@ from hideaway.backends.linux.services import look, prepare, program
 from hideaway.backends.linux.services.base import Place, Program
 from hideaway.fabric.model import Fabric
 from hideaway.fabric.services import AnyService, Observed
-from hideaway.plan.steps import RemoveHost, SetService, Step, StopService
+from hideaway.plan.steps import KeepVolumes, RemoveHost, SetService, Step, StopService
 
 FOLDER = "services"
 
@@ -36,7 +36,9 @@ class Staff:
 
     def come(self, step: Step, keeper: Channel) -> None:
         """Carry out what comes after the kernel was changed: have programs run."""
-        if isinstance(step, SetService):
+        if isinstance(step, KeepVolumes):
+            self.keep(step)
+        elif isinstance(step, SetService):
             place = self._place(step.host, step.service.id)
             wanted = program(step.host, step.service, place)
             prepare(step.service, place)
@@ -52,6 +54,13 @@ class Staff:
                 stop=int(wanted.stop),
                 patience=wanted.patience,
             )
+
+    def keep(self, step: KeepVolumes) -> None:
+        """Remove the data of all volumes but these. Nothing runs on them any more: their hosts went before."""
+        volumes = Place(folder=self.world, data=self.data).volumes
+        for folder in volumes.iterdir() if volumes.exists() else ():
+            if folder.name not in step.volumes:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self) -> None:
         """Forget the folders of a world that is no more."""

@@ -23,11 +23,20 @@ def test_a_load_balancer_endpoint_is_a_public_port() -> None:
     assert [r.via for r in host.routes] == [EDGE_V4]
 
 
-def test_a_database_that_is_being_deleted_or_has_no_endpoint_is_no_host() -> None:
+def test_a_database_that_is_being_deleted_is_no_host() -> None:
     cloud = Cloud()
-    cloud.database(cloud.network(), status="deleting")
-    cloud.database()
+    leaving = cloud.database(cloud.network(), status="deleting")
     assert [h.name for h in cloud.fabric().hosts] == ["internet"]
+    assert [v.id for v in cloud.fabric().volumes] == [leaving.id], "its data stays until it is gone"
+    cloud.ledger.remove(leaving)
+    assert cloud.fabric().volumes == ()
+
+
+def test_a_server_runs_without_any_endpoint() -> None:
+    cloud = Cloud()
+    host = cloud.host(cloud.database())
+    assert (host.ports, host.redirects) == ((), ())
+    assert [s.id for s in host.services] == ["server"]
 
 
 def test_an_endpoint_whose_network_is_gone_is_left_out() -> None:

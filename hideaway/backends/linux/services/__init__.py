@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from hideaway.backends.linux.services import haproxy
+from hideaway.backends.linux.services import database, haproxy
 from hideaway.backends.linux.services.base import Place, Program
-from hideaway.fabric.services import AnyService, Balancer, Observed
+from hideaway.fabric.services import AnyService, Balancer, DatabaseServer, Observed
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -27,6 +27,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 KINDS: dict[type, Kind] = {
     Balancer: Kind(haproxy.program, haproxy.look, haproxy.prepare),
+    DatabaseServer: Kind(database.program, database.look),
 }
 """A service's type -> what runs it."""
 

@@ -21,6 +21,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     data: Path
 
+    @property
+    def volumes(self) -> Path:
+        """Where each Volume of the Fabric has a folder, named by its id."""
+        return self.data / "volumes"
+
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program that the keeper keeps running in a host's namespace.

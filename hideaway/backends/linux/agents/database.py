@@ -1,0 +1,224 @@
+"""The agent of a managed database: has its server run with the data, users, databases and settings that it shall have.
+
+Runs in the host's network namespace, as a user that engines accept, in a folder of its own: reads `settings.json` (on
+SIGHUP again), writes `status.json`, and starts the server as its child. It goes round on a signal, when the server or a
+task has ended, and now and then; each round starts from the whole. SIGTERM ends the server, then it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from . import logs
+from .engine import Engine, Need, Trouble
+from .postgres import Postgres
+from .processes import end_all
+from .settings import Settings, Status, read, write
+from .tasks import Tasks
+from .volume import Volume
+
+SETTINGS, STATUS, ALIVE = "settings.json", "status.json", "alive"
+CALM, EAGER, SORRY = 2.0, 0.02, 0.5
+"""Seconds between rounds: when all is well, while the server starts, after trouble."""
+START_PATIENCE = 5.0
+STOP_PATIENCE = 12.0
+MEASURE = 15.0
+"""Seconds between looks at sizes."""
+
+
+def engine_for(settings: Settings) -> Engine:
+    """The engine that is asked for, on its volume. Raises Trouble."""
+    kind, _, version = settings.engine.partition("-")
+    if kind != "PostgreSQL":
+        raise Trouble(f"no program here is {settings.engine}")
+    return Postgres(settings.folder, version)
+
+
+class Agent:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.status = Status(reason="its data is being made")
+        self.settings: Settings | None = None
+        self.engine: Engine | None = None
+        self.volume: Volume | None = None
+        self.tasks: Tasks | None = None
+        self.server: subprocess.Popen[bytes] | None = None
+        self.started = 0
+        """The `starts` that the server was started with."""
+        self.applied = ""
+        """The digest of the settings that are in force in the server that runs."""
+        self.measured = 0.0
+        self.told, self.ending = True, False
+        self.awake, self.alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        signal.set_wakeup_fd(self.alarm, warn_on_full_buffer=False)
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, self._signalled)
+        while not self.ending:
+            pause = self._round()
+            self._report()
+            if not self.told and not self.ending:
+                self._sleep(pause)
+        self._stop()
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        self.told |= number == signal.SIGHUP
+        self.ending |= number == signal.SIGTERM
+
+    def _wake(self) -> None:
+        os.write(self.alarm, b"\0")
+
+    def _sleep(self, seconds: float) -> None:
+        select.select([self.awake], [], [], seconds)
+        try:
+            os.read(self.awake, 4096)
+        except BlockingIOError:
+            pass
+
+    def _round(self) -> float:
+        """Bring everything a step nearer to the settings; the seconds until it should be tried again."""
+        try:
+            if self.told:
+                self.told = False
+                self.settings = read(self.folder / SETTINGS)
+            assert self.settings is not None
+            ready = self._step(self.settings)
+        except Trouble as error:
+            self.status.ready, self.status.reason = False, str(error)
+            return SORRY
+        return CALM if ready else EAGER
+
+    def _step(self, settings: Settings) -> bool:
+        """Whether the settings are in force. Raises Trouble."""
+        engine = self._engine(settings)
+        assert self.tasks is not None
+        if not self._running(engine, settings):
+            return False
+        if self.applied != settings.digest:
+            engine.apply(settings)
+            self.applied, self.measured = settings.digest, 0.0
+        self.status.settings, self.status.ready, self.status.reason = settings.digest, True, ""
+        self.tasks.take(settings)
+        self._measure(engine, settings)
+        return True
+
+    def _engine(self, settings: Settings) -> Engine:
+        """The engine, on a volume that this agent holds, with data of the engine that is asked for."""
+        if self.engine is None or self.volume is None:
+            volume = Volume(settings.folder)
+            if not volume.held():
+                end_all(lambda line: str(settings.folder) in line or f": {settings.volume}: " in line)
+                raise Trouble("an earlier server of this volume is being ended")
+            engine = engine_for(settings)
+            engine.clear()
+            self.volume, self.engine = volume, engine
+            self.tasks = Tasks(engine, volume, self._wake)
+        if self.volume.engine != settings.engine:
+            self._say("its data is being made" if not self.volume.engine else f"it becomes {settings.engine}")
+            self._stop()
+            self.volume.furnish(self.engine, settings)
+            self.engine = engine_for(settings)
+            self.tasks = Tasks(self.engine, self.volume, self._wake)
+        return self.engine
+
+    def _running(self, engine: Engine, settings: Settings) -> bool:
+        """Whether the server runs as it is configured, and answers. Raises Trouble."""
+        if self.server is not None and self.server.poll() is not None:
+            status, self.server = self.server.returncode, None
+            self._say(f"its server ended with status {status}")
+            engine.clear()
+        need = engine.configure(settings)
+        if self.server is not None and (need is Need.RESTART or self.started != settings.starts):
+            self._say("it is being restarted")
+            self._stop()
+        elif self.server is not None and need is Need.RELOAD:
+            self.server.send_signal(signal.SIGHUP)
+        if self.server is None:
+            self._start(engine, settings)
+        return self._answers(engine)
+
+    def _start(self, engine: Engine, settings: Settings) -> None:
+        assert self.volume is not None
+        self.applied, self.started = "", settings.starts
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.folder)}
+        # The volume stays held for as long as anything of the server runs.
+        hold = self.volume.hold()
+        self.server = subprocess.Popen(engine.command(), env=environment, stdin=subprocess.DEVNULL, pass_fds=(hold,))
+
+    def _answers(self, engine: Engine) -> bool:
+        """Wait a little for a server that starts; what it is told in the meantime comes first."""
+        deadline = time.monotonic() + START_PATIENCE
+        while not (self.told or self.ending):
+            try:
+                engine.answers()
+                return True
+            except Trouble:
+                assert self.server is not None
+                if self.server.poll() is not None or time.monotonic() > deadline:
+                    raise
+            time.sleep(EAGER)
+        return False
+
+    def _measure(self, engine: Engine, settings: Settings) -> None:
+        """Look now and then at what only the server knows."""
+        if time.monotonic() - self.measured < MEASURE:
+            return
+        self.measured = time.monotonic()
+        oldest = time.time() - settings.log_days * logs.DAY if settings.log_days else 0.0
+        logs.forget(engine.logs, max(oldest, settings.logs_since), settings.log_bytes)
+        self.status.facts = {
+            "version": engine.version,
+            "databases": [{"name": name, "size": size} for name, size in sorted(engine.sizes().items())],
+            "logs": logs.kept(engine.logs),
+            "ignored": engine.ignored,
+        }
+
+    def _stop(self) -> None:
+        """End the server in its own way; kill it when that takes too long."""
+        if self.server is None:
+            return
+        assert self.engine is not None
+        self.server.send_signal(self.engine.stop_signal)
+        try:
+            self.server.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
+            self.server.wait()
+        self.server = None
+        self.engine.clear()
+
+    def _say(self, reason: str) -> None:
+        """Not ready, and why."""
+        self.status.ready, self.status.reason = False, reason
+        self._report()
+
+    def _report(self) -> None:
+        """Write the status, where it says anything new."""
+        self.status.outcomes = dict(self.tasks.done) if self.tasks else {}
+        said = asdict(self.status)
+        if said != getattr(self, "_said", None):
+            write(self.folder / STATUS, said)
+            self._said = said
+
+
+def main() -> None:
+    """Runs in the folder that it is started in."""
+    os.umask(0o077)
+    folder = Path.cwd()
+    # Held for as long as this process lives: whoever finds it free does not believe the status.
+    alive = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(alive, fcntl.LOCK_EX)
+    try:
+        Agent(folder).run()
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,135 @@
+"""What the database agent asks of an engine: its data folder, its server, what is in it. One module an engine.
+
+A volume's folder holds `main`, the server's data; `logs`; and `volume.json`, what the data is of.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from enum import Enum
+from pathlib import Path
+
+from .settings import Settings
+
+MAIN, LOGS = "main", "logs"
+SOCKETS = Path("/run/databases")
+"""Below the world's own /run: a socket's path must be short, and another server's copies are taken through it."""
+
+
+class Trouble(Exception):
+    """What keeps the agent from doing what it shall, for a person; it tries again."""
+
+
+class Need(Enum):
+    """What a server needs for its new configuration."""
+
+    NOTHING = 0
+    RELOAD = 1
+    RESTART = 2
+
+
+class Engine(ABC):
+    """An engine on one volume. version is the program that runs, and its number."""
+
+    version: str = ""
+    stop_signal: int
+
+    def __init__(self, volume: Path):
+        self.volume, self.main, self.logs = volume, volume / MAIN, volume / LOGS
+        self.sockets = sockets_of(volume.name)
+
+    @abstractmethod
+    def create(self, into: Path) -> None:
+        """Make the data of a new, empty server in a folder that is not there yet."""
+
+    @abstractmethod
+    def clone(self, volume: str, into: Path) -> None:
+        """Copy the data of the server that runs on another volume into a folder that is not there yet."""
+
+    @abstractmethod
+    def fits(self, data: Path) -> bool:
+        """Whether the data of a folder is of the program that runs for what is asked for."""
+
+    @abstractmethod
+    def upgrade(self, old: Path, into: Path) -> None:
+        """Make a new server's data of an old one's, which does not run and stays as it is."""
+
+    @abstractmethod
+    def configure(self, settings: Settings) -> Need:
+        """Write the server's configuration; what a server that runs needs to follow it."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """How to start the server in the foreground."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """End what is left of a server of this volume that died, and what would keep the next one from starting."""
+
+    @abstractmethod
+    def answers(self) -> None:
+        """Return once the server answers. Raises Trouble while it does not."""
+
+    @abstractmethod
+    def apply(self, settings: Settings) -> None:
+        """Have the users, databases and privileges that it shall have, and no others."""
+
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """The databases, and their sizes in bytes."""
+
+    @abstractmethod
+    def dump(self, database: str, into: Path) -> None:
+        """Write a database into files of a folder that is not there yet."""
+
+    @abstractmethod
+    def restore(self, database: str, source: Path) -> None:
+        """Replace a database by what a dump holds; until that is whole, the old one serves."""
+
+    @abstractmethod
+    def copy(self, into: Path) -> None:
+        """Copy all data, as of now, into a folder that is not there yet."""
+
+    @property
+    @abstractmethod
+    def ignored(self) -> list[str]:
+        """The settings that this program does not know."""
+
+
+def sockets_of(volume: str) -> Path:
+    """The folder of the socket of the server that runs on a volume."""
+    return SOCKETS / volume
+
+
+def run(*argv: str | Path, folder: Path | None = None, said: str = "") -> str:
+    """Run a program to its end; what it printed. Raises Trouble with the last of what it complained of."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    try:
+        done = subprocess.run(
+            [str(each) for each in argv], cwd=folder, env=environment, input=said, capture_output=True, text=True
+        )
+    except OSError as error:
+        raise Trouble(f"{argv[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        complaint = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise Trouble(f"{Path(argv[0]).name} ended with status {done.returncode}: {' '.join(complaint)}")
+    return done.stdout
+
+
+def copy_tree(source: Path, into: Path) -> None:
+    """Copy a folder that lies still, sharing its blocks where the file system can."""
+    run("cp", "--archive", "--reflink=auto", source, into)
+
+
+def remove_tree(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files of a folder, or of a file."""
+    if folder.is_file():
+        return folder.stat().st_size
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
