@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_the_platforms_own_user_and_databases_are_out_of_reach(instance: Instanc
         "copy (select 1) to program 'id'",
         "select pg_read_file('PG_VERSION')",
     ):
-        assert "permission denied" in instance.refuses(statement)
+        assert re.search("permission denied|must be superuser", instance.refuses(statement))
 
 
 def test_privileges_are_what_the_api_says_for_tables_made_before_and_after(
@@ -72,9 +73,10 @@ def test_privileges_are_what_the_api_says_for_tables_made_before_and_after(
     instance.do("PUT", "/privileges", grant | {"permission": "all"})
     until(lambda: instance.run("create table mine (i int)", **bob).returncode == 0)
     assert instance.ask("insert into mine values (1); select i from mine") == "1"
+    instance.ask("drop table mine", **bob)
     instance.do("PUT", "/privileges", grant | {"permission": "none"})
     assert "permission denied" in instance.refuses("select 1", **bob)
-    instance.ask("drop table before, after; drop table mine")
+    instance.ask("drop table before, after")
 
 
 def test_users_passwords_and_databases_come_and_go(instance: Instance, bob: dict[str, str]) -> None:

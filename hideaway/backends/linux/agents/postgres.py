@@ -165,7 +165,7 @@ class Postgres(Engine):
 
     @property
     def _at_start(self) -> set[str]:
-        return {key for key, context in self._known.items() if context == "POSTMASTER"}
+        return {key for key, context in self._known.items() if context == "postmaster"}
 
     def command(self) -> list[str]:
         return [str(self.bin / "postgres"), "-D", str(self.main)]
