@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hideaway.fabric.model import EDGE, Fabric
-from hideaway.plan import shapes
+from hideaway.fabric.model import Fabric
+from hideaway.plan import neighbours, shapes
 from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
     EDGE_RULES,
@@ -15,23 +15,35 @@ from hideaway.plan.steps import (
     AddPort,
     AddSegment,
     KeepVolumes,
-    Neighbour,
     RemoveHost,
     RemovePort,
     RemoveSegment,
+    SetNeighbours,
     SetRoutes,
     SetRules,
     SetService,
     Step,
     StopService,
     Way,
+    neighbours_of,
     routes_of,
     rules_of,
     service_of,
     structural,
 )
 
-ORDER = (StopService, RemovePort, RemoveHost, RemoveSegment, AddSegment, AddHost, SetRules, AddPort, SetRoutes)
+ORDER = (
+    StopService,
+    RemovePort,
+    RemoveHost,
+    RemoveSegment,
+    AddSegment,
+    AddHost,
+    SetRules,
+    AddPort,
+    SetRoutes,
+    SetNeighbours,
+)
 """Before the edge and the pulse. What goes, goes first; a host has its rules before it has ports to forward between."""
 
 
@@ -53,6 +65,7 @@ class _Change:
         # Of most hosts nothing changed; where something is in doubt, all are looked at.
         of = None if suspects else shapes.touched(present, wanted)
         self.old, self.new = shapes.shapes(present, of), shapes.shapes(wanted, of)
+        self.at = neighbours.links(of, present, wanted)
         self.old_segments = {s.id for s in present.segments}
         self.new_segments = {s.id for s in wanted.segments}
         self.doubtful = {s for s in suspects if structural(s)}
@@ -67,6 +80,7 @@ class _Change:
         found = [*self._leaving(), *self._segments()]
         for host, shape in sorted(self.new.items()):
             found += self._built(host, shape) if self._is_new(host) else self._changed(host, self.old[host], shape)
+        found += self._neighbours({(step.port.link, step.host) for step in found if isinstance(step, AddPort)})
         ordered = sorted(found, key=lambda step: ORDER.index(type(step)))
         return (*ordered, *self._wholes(ordered), *self._services())
 
@@ -94,8 +108,8 @@ class _Change:
             yield _rules(host, shape)
         for port in shape.ports:
             yield AddPort(host=host, port=port)
-        if shape.ways or shape.neighbours:
-            yield SetRoutes(host=host, ways=shape.ways, neighbours=shape.neighbours, devices=_devices(shape))
+        if shape.ways:
+            yield SetRoutes(host=host, ways=shape.ways)
 
     def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
         """A host that stays. A port that differs in anything is taken and made anew."""
@@ -120,17 +134,17 @@ class _Change:
         """lost are the devices that went, with all that led through them."""
         afresh = routes_of(host) in self.suspects
         ways: list[Way] = [w for w in old.ways if w.device not in lost]
-        neighbours: list[Neighbour] = [n for n in old.neighbours if n.device not in lost]
-        if afresh or set(ways) != set(new.ways) or set(neighbours) != set(new.neighbours):
-            yield SetRoutes(
-                host=host,
-                ways=new.ways,
-                neighbours=new.neighbours,
-                stale_ways=() if afresh else _stale_ways(ways, new.ways),
-                stale_neighbours=() if afresh else _stale(neighbours, new.neighbours),
-                devices=_devices(new),
-                afresh=afresh,
-            )
+        if afresh or set(ways) != set(new.ways):
+            stale = () if afresh else _stale_ways(ways, new.ways)
+            yield SetRoutes(host=host, ways=new.ways, stale_ways=stale, afresh=afresh)
+
+    def _neighbours(self, fresh: set[tuple[str, str]]) -> Iterator[Step]:
+        """fresh: the segments and hosts of ports that are made."""
+        before, after = neighbours.views(self.present, self.at), neighbours.views(self.wanted, self.at)
+        for segment, view in sorted(after.items()):
+            hosts = {host for link, host in fresh if link == segment}
+            doubted = neighbours_of(segment) in self.suspects
+            yield from neighbours.changes(segment, before.get(segment, neighbours.View()), view, hosts, doubted)
 
     def _services(self) -> Iterator[Step]:
         """Last: what they answer is there, and filtered, before they are. A host that goes takes its own along."""
@@ -171,17 +185,7 @@ def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
     )
 
 
-def _devices(shape: Shape) -> tuple[str, ...]:
-    return tuple(port.name for port in shape.ports if port.link != EDGE)
-
-
 def _stale_ways(old: list[Way], new: tuple[Way, ...]) -> tuple[Way, ...]:
     """Ways to take back: not those of a destination and rank that lead elsewhere now, which are overwritten."""
     kept = {(w.destination, w.rank) for w in new}
     return tuple(sorted(w for w in old if (w.destination, w.rank) not in kept))
-
-
-def _stale(old: list[Neighbour], new: tuple[Neighbour, ...]) -> tuple[Neighbour, ...]:
-    """Neighbours to forget: not those whose owner only changed, which are overwritten."""
-    kept = {(n.address, n.device) for n in new}
-    return tuple(sorted(n for n in old if (n.address, n.device) not in kept))

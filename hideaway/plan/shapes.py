@@ -5,16 +5,14 @@ Two Fabrics with equal shapes need no step between them.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
-from functools import lru_cache
+from collections.abc import Set
 
 import msgspec
 
 from hideaway.fabric.model import EDGE, Action, Fabric, Filter, Gateway, Host, Listener, Port, Redirect, Router
 from hideaway.fabric.services import AnyService
-from hideaway.plan.steps import ChangeEdge, Neighbour, PublicPort, Served, SetEdge, SetPulse, Way
+from hideaway.plan.steps import ChangeEdge, PublicPort, Served, SetEdge, SetPulse, Way
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -22,7 +20,6 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ports: tuple[Port, ...]
     ways: tuple[Way, ...]
-    neighbours: tuple[Neighbour, ...]
     gateway: Gateway | None
     router: Router | None
     listeners: tuple[Listener, ...]
@@ -46,47 +43,20 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def shapes(fabric: Fabric, of: Set[str] | None = None) -> dict[str, Shape]:
     """The shapes of hosts by id: of those with these ids, of all by default."""
     hosts = [host for host in fabric.hosts if of is None or host.id in of]
-    on_segment = _owners(fabric, {port.link for host in hosts for port in host.ports})
-    return {host.id: _shape(host, on_segment) for host in hosts}
+    return {host.id: _shape(host) for host in hosts}
 
 
 def touched(present: Fabric, wanted: Fabric) -> set[str]:
-    """The ids of all hosts whose shapes may differ: of those that differ, and of those that share a segment with a
-    port that does."""
+    """The ids of all hosts whose shapes may differ."""
     old, new = {h.id: h for h in present.hosts}, {h.id: h for h in wanted.hosts}
-    differ = {id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_)}
-    stirred = {link for id_ in differ for link, *_ in _seen(old.get(id_)) ^ _seen(new.get(id_))}
-    for host in wanted.hosts if stirred else ():
-        if any(port.link in stirred for port in host.ports):
-            differ.add(host.id)
-    return differ
+    return {id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_)}
 
 
-def _seen(host: Host | None) -> set[tuple[str, ...]]:
-    """What others on its segments know of a host, the segment first."""
-    ports = [port for port in host.ports if port.link != EDGE] if host is not None else []
-    return {(port.link, port.id, port.mac, *port.addresses) for port in ports}
-
-
-Owners = Mapping[str, Mapping[str, Port]]
-"""Segment's id -> address without prefix length -> the port that has it."""
-
-
-def _owners(fabric: Fabric, links: Set[str]) -> Owners:
-    found: dict[str, dict[str, Port]] = defaultdict(dict)
-    for host in fabric.hosts:
-        for port in host.ports:
-            for address in port.addresses if port.link != EDGE and port.link in links else ():
-                found[port.link].setdefault(_bare(address), port)
-    return found
-
-
-def _shape(host: Host, owners: Owners) -> Shape:
+def _shape(host: Host) -> Shape:
     ports = tuple(sorted((_plain(p) for p in host.ports), key=lambda p: p.id))
     return Shape(
         ports=ports,
         ways=_ways(host),
-        neighbours=tuple(sorted(set(_neighbours(host, owners)))),
         gateway=_gateway(host.gateway),
         router=_router(host.router),
         listeners=host.listeners,
@@ -126,21 +96,6 @@ def _ways(host: Host) -> tuple[Way, ...]:
             seen[route.destination] += 1
             found.append(way)
     return tuple(sorted(found))
-
-
-def _neighbours(host: Host, owners: Owners) -> Iterator[Neighbour]:
-    """Its next hops; a host that passes packets on knows everybody on its segments (all of them pass through it)."""
-    names = {port.id: port.name for port in host.ports}
-    own = {_bare(address) for port in host.ports for address in port.addresses}
-    for port in host.ports:
-        if port.link == EDGE:
-            continue
-        there = owners.get(port.link, {})
-        hops = {route.via for route in host.routes if route.port == port.id}
-        for address in there if host.gateway or host.router else sorted(hops & there.keys()):
-            if address not in own:
-                owner = there[address]
-                yield Neighbour(address=address, device=names[port.id], port=owner.id, mac=owner.mac)
 
 
 REFUSED = Filter(id="", stateful=True, inbound=Action.DROP, outbound=Action.DROP)
@@ -195,9 +150,3 @@ def pulse(fabric: Fabric) -> SetPulse:
     )
     beats = [h for h in fabric.heartbeats if h.source in hosts and h.target in hosts]
     return SetPulse(listeners=tuple(listeners), heartbeats=tuple(sorted(beats, key=lambda h: (h.source, h.target))))
-
-
-@lru_cache(maxsize=1 << 16)
-def _bare(address: str) -> str:
-    """Remembered: each plan asks it of every address of the cloud, and nearly all were asked of the plan before."""
-    return str(ipaddress.ip_interface(address).ip)

@@ -110,34 +110,51 @@ class Way(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     rank: int = 0
 
 
-class Neighbour(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
-    """Who has an address on the segment that a device leads to: the owner's port, and its mac where it has one set.
-
-    Written down, so that no host asks for them and the machine's neighbour tables cannot overflow.
-    """
-
-    address: str
-    device: str
-    port: str
-    mac: str = ""
-
-
 class SetRoutes(Step, frozen=True, kw_only=True, tag=True):
-    """The whole of a host's routes and known neighbours; stale ones are there and go.
+    """The whole of a host's routes; stale ones are there and go.
 
     afresh: what is there is not known; all goes before the whole is set.
     """
 
     host: str
     ways: tuple[Way, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
     stale_ways: tuple[Way, ...] = ()
-    stale_neighbours: tuple[Neighbour, ...] = ()
-    devices: tuple[str, ...] = ()  # the segment ports' names
     afresh: bool = False
 
     def doubts(self) -> tuple[str, ...]:
         return (routes_of(self.host),)
+
+
+class Place(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
+    """Where a host meets a segment. device is the port's name."""
+
+    host: str
+    device: str
+
+
+class Neighbour(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
+    """Who has an address on a segment: the owner's port, and its mac where it has one set."""
+
+    address: str
+    host: str
+    port: str
+    mac: str = ""
+
+
+class SetNeighbours(Step, frozen=True, kw_only=True, tag=True):
+    """What is known at places of a segment, of which those of a host's own addresses are not for it.
+
+    whole: that is all; else it comes to what is known there already, and addresses that are stale go.
+    """
+
+    segment: str
+    places: tuple[Place, ...]
+    neighbours: tuple[Neighbour, ...] = ()
+    stale: tuple[str, ...] = ()
+    whole: bool = False
+
+    def doubts(self) -> tuple[str, ...]:
+        return (neighbours_of(self.segment),)
 
 
 class PublicPort(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
@@ -238,6 +255,7 @@ AnyStep = (
     | SetRules
     | AddPort
     | SetRoutes
+    | SetNeighbours
     | SetEdge
     | ChangeEdge
     | SetPulse
@@ -253,8 +271,13 @@ def rules_of(host: str) -> str:
 
 
 def routes_of(host: str) -> str:
-    """The suspect that stands for a host's routes and neighbours only."""
+    """The suspect that stands for a host's routes only."""
     return f"whole:routes:{host}"
+
+
+def neighbours_of(segment: str) -> str:
+    """The suspect that stands for what hosts on a segment know of each other."""
+    return f"whole:neighbours:{segment}"
 
 
 def service_of(host: str, service: str) -> str:
@@ -266,7 +289,8 @@ def suspects(steps: Iterable[Step]) -> frozenset[str]:
     """What is in doubt from the moment when these steps begin until all of them ended.
 
     A host's or segment's id: it may be half-built or half-removed, is removed and built anew. rules_of, routes_of,
-    service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated again.
+    neighbours_of, service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated
+    again.
     """
     return frozenset(doubt for step in steps for doubt in step.doubts())
 

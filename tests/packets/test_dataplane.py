@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hideaway.backends.linux import LinuxBackend
+from hideaway.backends.linux import LinuxBackend, names
 from hideaway.fabric.model import (
     EDGE_V4,
     EDGE_V6,
@@ -406,3 +406,14 @@ def test_an_address_that_moves_is_reached_at_once(world: Inside) -> None:
     become(world.backend, moved)
     assert world.ask("internet", NODE_V4, WEB_PORT) == PROBE_V4
     assert world.ask("isolated", NODE_IN, WEB_PORT) == ISOLATED_IN
+
+
+def test_a_booked_address_is_not_taken_over_by_who_shouts(world: Inside) -> None:
+    """Semantics 1.8: a gratuitous ARP changes nothing that is known, and what nobody booked is asked for."""
+    become(world.backend, fabric(node(), isolated(), node("other", OTHER_V4, inside="172.16.0.4"), probe()))
+    shouted = "ip address add 172.16.0.2/22 dev ens5; ip address add 172.16.1.1/22 dev ens5; ip -s neigh flush all"
+    assert world.backend.run("isolated", ["sh", "-c", shouted])["status"] == 0
+    known = world.backend.run("other", ["ip", "neighbour", "show", NODE_IN])["stdout"].split()
+    assert known[:5] == [NODE_IN, "dev", "ens5", "lladdr", names.mac("pn-node")]
+    assert known[-1] == "PERMANENT"
+    assert world.backend.run("other", ["ping", "-c1", "-W2", "172.16.1.1"])["status"] == 0

@@ -43,10 +43,25 @@ class Ip(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
 
 
 class Settle(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
-    """Wait until the kernel has noticed that these links have a carrier: only then do they carry packets."""
+    """Wait until the kernel has noticed that these links have a carrier: only then do they carry packets.
 
-    namespace: str
-    links: tuple[str, ...]
+    links: by namespace.
+    """
+
+    links: dict[str, tuple[str, ...]]
+
+
+class Know(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Write down permanent neighbours. places: namespaces and devices; neighbours: addresses, MACs and namespaces of
+    who has them, who are not told their own.
+
+    whole: other permanent neighbours of the device are forgotten; else those with stale addresses are.
+    """
+
+    places: tuple[tuple[str, str], ...]
+    neighbours: tuple[tuple[str, str, str], ...]
+    stale: tuple[str, ...]
+    whole: bool
 
 
 class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower, omit_defaults=True):
@@ -126,4 +141,4 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     found: dict[str, int] = {}
 
 
-AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Nft | Stamp | SweepEdge | SweepGateway
+AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Know | Nft | Stamp | SweepEdge | SweepGateway

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hideaway.backends.linux import names, rules, sweeps
-from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Settle, Sysctl, Unlink, Vanish
+from hideaway.backends.linux.operations import Appear, Ip, Know, Nft, Operation, Settle, Sysctl, Unlink, Vanish
 from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, USER_V4, Port
 from hideaway.plan.steps import (
     AddHost,
@@ -21,6 +21,7 @@ from hideaway.plan.steps import (
     RemovePort,
     RemoveSegment,
     SetEdge,
+    SetNeighbours,
     SetRoutes,
     SetRules,
     Step,
@@ -94,6 +95,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *(op for step in _of(SetRules, steps) for op in _rules(step)),
         *_links(_of(AddPort, steps)),
         *_hosts(steps),
+        *map(_know, _of(SetNeighbours, steps)),
         *_settled(_of(AddPort, steps)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
         *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
@@ -157,12 +159,25 @@ def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
 
 
 def _settled(steps: Sequence[AddPort]) -> Iterator[Operation]:
-    edge = tuple(names.edge_link(s.host, s.port.id) for s in steps if s.port.link == EDGE)
-    switch = tuple(names.switch_link(s.host, s.port.id) for s in steps if s.port.link != EDGE)
-    if edge:
-        yield Settle(namespace=names.EDGE_NAMESPACE, links=edge)
-    if switch:
-        yield Settle(namespace=names.SWITCH, links=switch)
+    """Both ends: being asked, the kernel notices the carrier now and not within a second."""
+    links: dict[str, list[str]] = defaultdict(list)
+    for step in steps:
+        links[names.namespace(step.host)].append(step.port.name)
+        if step.port.link == EDGE:
+            links[names.EDGE_NAMESPACE].append(names.edge_link(step.host, step.port.id))
+        else:
+            links[names.SWITCH].append(names.switch_link(step.host, step.port.id))
+    if links:
+        yield Settle(links={namespace: tuple(found) for namespace, found in links.items()})
+
+
+def _know(step: SetNeighbours) -> Operation:
+    return Know(
+        places=tuple((names.namespace(p.host), p.device) for p in step.places),
+        neighbours=tuple((n.address, names.mac(n.port, n.mac), names.namespace(n.host)) for n in step.neighbours),
+        stale=step.stale,
+        whole=step.whole,
+    )
 
 
 def _edge_end(host: str, port: Port) -> Iterator[str]:
@@ -201,7 +216,6 @@ def _host_end(port: Port) -> Iterator[str]:
     for address in port.addresses:
         yield f"address add {address} dev {port.name}{' nodad' if ':' in address else ''}"
     yield f"link set {port.name} up"
-    yield f"link show dev {port.name}"  # being asked, the kernel notices the carrier now and not within a second
     if port.link == EDGE:
         families = {":" in address for address in port.addresses}
         for v6, hop, length in ((False, EDGE_V4, 32), (True, EDGE_V6, 128)):
@@ -215,17 +229,10 @@ def _routes(step: SetRoutes) -> Iterator[str]:
     if step.afresh:
         yield "route flush root 0.0.0.0/0 proto static"
         yield "route flush root ::/0 proto static"
-        for device in step.devices:
-            yield f"neighbour flush dev {device} nud permanent"
-    for neighbour in step.neighbours:
-        mac = names.mac(neighbour.port, neighbour.mac)
-        yield f"neighbour replace {neighbour.address} lladdr {mac} dev {neighbour.device} nud permanent"
     for way in step.ways:
         yield f"route replace {_way(way)} onlink proto static"
     for way in step.stale_ways:
         yield f"route delete {_way(way)} proto static"
-    for neighbour in step.stale_neighbours:
-        yield f"neighbour delete {neighbour.address} dev {neighbour.device}"
 
 
 def _way(way: Way) -> str:

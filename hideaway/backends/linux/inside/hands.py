@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import namespaces, sweep
+from . import links, namespaces, sweep
 from .generation import generation
 
 DOOMED = "4711"
@@ -101,15 +101,15 @@ def _ip(order: dict[str, Any]) -> None:
 
 def _settle(order: dict[str, Any]) -> None:
     """Each question makes the kernel (from 6.8) notice; an older one does by itself, a hundred links a second."""
-    links = list(order["links"])
     deadline = time.monotonic() + SETTLING
-    while links:
-        lines = "".join(f"link show dev {link}\n" for link in links)
-        told = _checked(["ip", "-o", "-batch", "-"], lines, order["namespace"]).splitlines()
-        links = [link for link, said in zip(links, told, strict=True) if " state UP " not in said]
-        if links and time.monotonic() > deadline:
-            raise HandsFailed(f"no carrier after {SETTLING} s: {' '.join(links)}")
-        if links:
+    for namespace, awaited in order["links"].items():
+        while True:
+            with namespaces.inside(namespace):
+                awaited = links.without_carrier(awaited)
+            if not awaited:
+                break
+            if time.monotonic() > deadline:
+                raise HandsFailed(f"no carrier after {SETTLING} s in {namespace or 'the world'}: {' '.join(awaited)}")
             time.sleep(0.02)
 
 
@@ -193,6 +193,7 @@ def _sweep_gateway(order: dict[str, Any]) -> int:
 _ABLE: dict[str, Any] = {
     "ip": _ip,
     "settle": _settle,
+    "know": links.know,
     "nft": _nft,
     "stamp": lambda _order: 0,
     "sysctl": _sysctl,
