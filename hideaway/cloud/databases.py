@@ -20,6 +20,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     ip has no prefix; service_ip is CIDR (172.16.0.2/22). ipam_id is IPAM's booking, "" for a public or a static one.
     shown: whether it is answered already. A public one is only once its instance is ready (recorded).
+    beside_public: whether it came to an instance that had a public one (what that means: api/rdb/views.py).
     """
 
     id: str
@@ -32,6 +33,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     ipam_id: str = ""
     direct: bool = False
     shown: bool = True
+    beside_public: bool = False
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

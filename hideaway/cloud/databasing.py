@@ -164,7 +164,8 @@ def add_endpoint(change: Change, database: Database, wanted: Wanted) -> Endpoint
         if (other.private_network_id is None) == (wanted.network is None):
             kind = "a public endpoint" if wanted.network is None else "an endpoint in a Private Network"
             raise Conflict("endpoint", other.id, f"the instance has {kind} already; delete it first")
-    endpoint = _endpoint(change, database, wanted, database.name)
+    beside = wanted.network is not None and bool(database.listed_endpoints)
+    endpoint = msgspec.structs.replace(_endpoint(change, database, wanted, database.name), beside_public=beside)
     grown = msgspec.structs.replace(database, listed_endpoints=[*database.listed_endpoints, endpoint])
     change.begin(certified(change, grown, database.key), "initializing", "ready")
     return endpoint

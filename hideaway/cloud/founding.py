@@ -48,7 +48,6 @@ def found(change: Change, credentials: Credentials) -> None:
                 project_id="",
                 secret_digest=digest(c.secret_key),
                 user_id=c.user_id,
-                description="made by hideaway",
                 default_project_id=c.project_id,
                 **common,
             )

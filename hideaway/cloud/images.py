@@ -152,19 +152,23 @@ def compatible_types(image: PublicImage) -> list[str]:
     """The commercial types that an image can be used with, in the vendor's order.
 
     Types at the end of their service, and the smallest one, are named only where the zone offers them: every recorded
-    list of local images.
+    list of local images. Old labels have a list of their own that the vendor leaves as it is: ubuntu_bionic's names a
+    type that its zone did not offer in the same recording, debian_bullseye's lacks types that every other label had.
     """
-    lists = _file().compatible
-    if "gpu" in image.label:
-        names = lists["gpu"]
-    elif image.label.startswith("windows"):
-        names = lists["windows"]
-    elif image.type == LOCAL:
-        names = lists["local"]
-    else:
-        names = lists[image.arch]
+    lists, kind = _file().compatible, _compatible_list(image)
+    own = lists.get(f"{image.label}/{kind}")
+    if own is not None:
+        return own
     here = offered(image.zone)
-    return [n for n in names if n in here or not _rare(n)]
+    return [n for n in lists[kind] if n in here or not _rare(n)]
+
+
+def _compatible_list(image: PublicImage) -> str:
+    if "gpu" in image.label:
+        return "gpu"
+    if image.label.startswith("windows"):
+        return "windows"
+    return "local" if image.type == LOCAL else image.arch
 
 
 def _rare(name: str) -> bool:

@@ -89,7 +89,7 @@ def compatible(call: Call) -> dict[str, Any]:
 
 def attach_volume(call: Call, body: OneVolume) -> dict[str, Any]:
     server = call.own(Server, param="server_id")
-    return wrapped(call, add_volume(call, server, body.volume_id, boot=bool(body.boot)))
+    return wrapped(call, add_volume(call, server, body.volume_id, boot=bool(body.boot)), server)
 
 
 def add_volume(call: Call, server: Server, volume_id: str, *, boot: bool) -> Server:

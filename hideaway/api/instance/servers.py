@@ -74,8 +74,10 @@ class ListServers(Page, frozen=True, kw_only=True):
     )
 
 
-def wrapped(call: Call, server: Server) -> dict[str, Any]:
-    return {"server": server_view(call, server)}
+def wrapped(call: Call, server: Server, before: Server | None = None) -> dict[str, Any]:
+    """before: the server as it was, where the request may have attached volumes to it."""
+    attached = set(server.volumes.values()) - set(before.volumes.values()) if before else ()
+    return {"server": server_view(call, server, attached)}
 
 
 def create(call: Call, body: CreateServer) -> dict[str, Any]:
@@ -224,7 +226,7 @@ class UpdateServer(Body, frozen=True, kw_only=True):
 
 
 def update(call: Call, body: UpdateServer) -> dict[str, Any]:
-    server = call.own(Server, param="server_id")
+    server = before = call.own(Server, param="server_id")
     fields = _plain_changes(call, server, body)
     if fields:
         server = server.changed(call.change.now, **fields)
@@ -237,7 +239,7 @@ def update(call: Call, body: UpdateServer) -> dict[str, Any]:
         _set_ips(call, server, body.public_ips)
     if body.dynamic_ip_required is not None:
         instances.settle_dynamic(call.change, server)
-    return wrapped(call, server)
+    return wrapped(call, server, before)
 
 
 def _plain_changes(call: Call, server: Server, body: UpdateServer) -> dict[str, Any]:

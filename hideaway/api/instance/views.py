@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -25,9 +26,14 @@ ALLOWED: dict[str, list[str]] = {
 """State -> the actions that a server's answer names as allowed (every recording)."""
 
 
-def server_view(call: Call, server: Server) -> dict[str, Any]:
+def server_view(call: Call, server: Server, attached: Collection[str] = ()) -> dict[str, Any]:
+    """attached: the volumes that the request itself attached. Of these the block ones are answered as `attaching`.
+
+    Until they are there the server allows no action (both recorded; a local volume is there at once).
+    """
     ledger = call.change.ledger
-    addresses = [_public_ip(ip) for ip in public_ips(call, server)]
+    addresses = [_public_ip(ip, first=n == 0) for n, ip in enumerate(public_ips(call, server))]
+    attaching = [id_ for id_ in attached if ledger.get(Volume, id_) is None]
     group = ledger.get(SecurityGroup, server.security_group_id)
     placement = ledger.get(PlacementGroup, server.placement_group_id) if server.placement_group_id else None
     kind = server_type(server.commercial_type)
@@ -40,7 +46,7 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         **owners(server),
         "hostname": server.hostname,
         "image": image_of_server(call, server),
-        "volumes": {slot: _volume(call, server, slot, id_) for slot, id_ in server.volumes.items()},
+        "volumes": {slot: _volume(call, server, slot, attaching) for slot in server.volumes},
         "tags": server.tags,
         "state": server.state,
         "protected": server.protected,
@@ -59,7 +65,7 @@ def server_view(call: Call, server: Server) -> dict[str, Any]:
         "security_group": {"id": group.id, "name": group.name} if group else None,
         "location": _location(server),
         "maintenances": [],
-        "allowed_actions": ALLOWED.get(server.state, []),
+        "allowed_actions": [] if attaching else ALLOWED.get(server.state, []),
         # A server's answer says false whatever is the case, the group's own answer true (every recording).
         "placement_group": placement_view(placement) | {"policy_respected": False} if placement else None,
         "private_nics": [nic_view(nic) for nic in ledger.find(PrivateNic, ref=server.id)],
@@ -92,7 +98,8 @@ def _location(server: Server) -> dict[str, Any] | None:
     }
 
 
-def _public_ip(ip: ServerIp) -> dict[str, Any]:
+def _public_ip(ip: ServerIp, *, first: bool) -> dict[str, Any]:
+    """DHCP gives a server the first of its IPv4 addresses; the others it must set by itself (recorded)."""
     v6 = ip.prefix is not None
     return {
         "id": ip.id,
@@ -101,18 +108,19 @@ def _public_ip(ip: ServerIp) -> dict[str, Any]:
         "gateway": EDGE_V6 if v6 else EDGE_V4,
         "netmask": "64" if v6 else "32",
         "family": "inet6" if v6 else "inet",
-        "provisioning_mode": "slaac" if v6 else "dhcp",
+        "provisioning_mode": "slaac" if v6 else "dhcp" if first else "manual",
         "tags": ip.tags,
         "state": "attached",
         "ipam_id": ip.ipam_id,
     }
 
 
-def _volume(call: Call, server: Server, slot: str, id_: str) -> dict[str, Any]:
-    boot = slot in server.boot_slots
+def _volume(call: Call, server: Server, slot: str, attaching: Collection[str]) -> dict[str, Any]:
+    id_, boot = server.volumes[slot], slot in server.boot_slots
     volume = call.change.ledger.get(Volume, id_)
     if volume is None:
-        return {"boot": boot, "volume_type": "sbs_volume", "id": id_, "state": "available", "zone": server.zone}
+        state = "attaching" if id_ in attaching else "available"
+        return {"boot": boot, "volume_type": "sbs_volume", "id": id_, "state": state, "zone": server.zone}
     return {"boot": boot, **volume_view(call, volume)}
 
 

@@ -17,16 +17,31 @@ def view_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     """One of the vendor's three kinds. A public one is not known before its instance is ready: all empty (recorded)."""
     if not endpoint.shown:
         return {"id": "", "name": None, "port": 0}
-    common = {"id": endpoint.id, "ip": endpoint.ip, "name": None, "port": endpoint.port}
     if endpoint.private_network_id is None:
-        return common | {"direct_access" if endpoint.direct else "load_balancer": {}}
+        return _bare(endpoint) | {"direct_access" if endpoint.direct else "load_balancer": {}}
     details = {
         "private_network_id": endpoint.private_network_id,
         "provisioning_mode": endpoint.provisioning_mode,
         "service_ip": endpoint.service_ip,
         "zone": endpoint.zone,
     }
-    return common | {"private_network": details}
+    return _bare(endpoint) | {"private_network": details}
+
+
+def _bare(endpoint: Endpoint) -> dict[str, Any]:
+    return {"id": endpoint.id, "ip": endpoint.ip, "name": None, "port": endpoint.port}
+
+
+def _first_endpoint(endpoints: list[Endpoint]) -> dict[str, Any] | None:
+    """`endpoint`, from when an instance had one: the public one.
+
+    Once that is taken away, the private one that was added beside it, without its kind (recorded: an instance of a
+    snapshot); a private one that the instance began with never (30 recorded answers).
+    """
+    for endpoint in endpoints:
+        if endpoint.private_network_id is None:
+            return view_endpoint(endpoint)
+    return next((_bare(e) for e in endpoints if e.beside_public), None)
 
 
 def shown(document: Database | ReadReplica) -> list[Endpoint]:
@@ -40,16 +55,14 @@ def view_replica(replica: ReadReplica) -> dict[str, Any]:
 
 
 def view_instance(call: Call, database: Database) -> dict[str, Any]:
-    """endpoint is the first public one, as it was before there were several."""
     endpoints = shown(database)
-    public = next((e for e in endpoints if e.private_network_id is None), None)
     replicas = call.change.ledger.find(ReadReplica, ref=database.id)
     newer = [
         {"id": v.id, "minor_version": MINOR_VERSIONS.get(v.version, v.version), "name": v.name, "version": v.version}
         for v in upgradable(database.engine)
     ]
     return without(answer(database), "updated_at") | {
-        "endpoint": view_endpoint(public) if public else None,
+        "endpoint": _first_endpoint(endpoints),
         "endpoints": [view_endpoint(e) for e in endpoints],
         "upgradable_version": newer,
         "read_replicas": [view_replica(r) for r in replicas],

@@ -248,6 +248,14 @@ def test_a_server_with_an_ipv4_address_gets_no_dynamic_one(cloud: Cloud) -> None
     assert [a["family"] for a in six["public_ips"]] == ["inet", "inet6"]
 
 
+def test_only_the_first_ipv4_address_comes_by_dhcp(cloud: Cloud) -> None:
+    first, second, six = ip(cloud), ip(cloud), ip(cloud, type="routed_ipv6")
+    made = server(cloud, public_ips=[first["id"], second["id"], six["id"]])
+    assert [a["provisioning_mode"] for a in made["public_ips"]] == ["dhcp", "manual", "slaac"]
+    cloud.patch(f"{IPS}/{made['public_ips'][0]['id']}", server=None)
+    assert [a["provisioning_mode"] for a in read(cloud, made["id"])["public_ips"]] == ["dhcp", "slaac"]
+
+
 def test_an_update_makes_the_addresses_exactly_these(cloud: Cloud) -> None:
     one, two = ip(cloud)["id"], ip(cloud)["id"]
     id_ = server(cloud, public_ips=[one])["id"]
@@ -295,6 +303,20 @@ def test_volumes_are_made_exactly_these(cloud: Cloud) -> None:
     assert attached["server"]["volumes"]["0"]["id"] == data
     assert cloud.post(f"{SERVERS}/{made['id']}/detach-volume", volume_id=data)["server"]["volumes"] == {}
     assert cloud.ask("POST", f"{SERVERS}/{made['id']}/detach-volume", {"volume_id": data}).status == 404
+
+
+def test_a_server_allows_nothing_while_a_volume_comes(cloud: Cloud) -> None:
+    id_ = server(cloud)["id"]
+    data = cloud.post(f"{BLOCK}/volumes", name="d", from_empty={"size": 10**9})["id"]
+    coming = cloud.post(f"{SERVERS}/{id_}/attach-volume", volume_id=data)["server"]
+    assert (coming["volumes"]["1"]["state"], coming["allowed_actions"]) == ("attaching", [])
+    there = read(cloud, id_)
+    assert (there["volumes"]["1"]["state"], there["allowed_actions"]) == ("available", ["poweron", "backup"])
+    same = cloud.patch(f"{SERVERS}/{id_}", volumes={n: {"id": v["id"]} for n, v in there["volumes"].items()})["server"]
+    assert same["allowed_actions"] == ["poweron", "backup"]
+    local = cloud.post(f"{INSTANCE}/volumes", name="l", volume_type="l_ssd", size=10**10)["volume"]["id"]
+    both = cloud.post(f"{SERVERS}/{id_}/attach-volume", volume_id=local)["server"]
+    assert (both["volumes"]["2"]["state"], both["allowed_actions"]) == ("available", ["poweron", "backup"])
 
 
 def test_a_type_changes_only_at_rest(cloud: Cloud) -> None:

@@ -219,6 +219,19 @@ def test_local_images_are_of_one_label_in_one_zone(cloud: Cloud) -> None:
     assert cloud.get(f"{MARKETPLACE}/local-images", image_label="nothing")["total_count"] == 0
 
 
+def test_an_old_label_keeps_its_list_of_types(cloud: Cloud) -> None:
+    def types(label: str, type_: str) -> list[list[str]]:
+        query = {"image_label": label, "zone": "fr-par-1", "type": type_}
+        return [
+            i["compatible_commercial_types"] for i in cloud.get(f"{MARKETPLACE}/local-images", **query)["local_images"]
+        ]
+
+    [bionic], [jammy] = types("ubuntu_bionic", "instance_local"), types("ubuntu_jammy", "instance_local")
+    assert ("GPU-3070-S" in bionic, "GPU-3070-S" in jammy) == (True, False)
+    assert {len(t) for t in types("debian_bullseye", "instance_sbs")} == {20, 96}
+    assert {len(t) for t in types("debian_bookworm", "instance_sbs")} == {26, 104}
+
+
 def test_the_dashboard_counts(cloud: Cloud) -> None:
     server(cloud, volumes={"0": {"volume_type": "l_ssd", "size": 10 * GB}})
     cloud.post(f"{INSTANCE}/ips")

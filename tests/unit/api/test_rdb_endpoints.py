@@ -143,6 +143,24 @@ def test_a_network_of_another_region_or_project_is_not_found(cloud: Cloud) -> No
     assert cloud.dump() == before
 
 
+def test_the_endpoint_added_beside_a_public_one_is_left(cloud: Cloud, private: dict[str, Any]) -> None:
+    instance = make(cloud)
+    path = f"{INSTANCES}/{instance['id']}"
+    added = cloud.post(f"{path}/endpoints", endpoint_spec=inside(private))
+    assert cloud.get(path)["endpoint"] == public(instance)
+    assert cloud.ask("DELETE", f"{RDB}/endpoints/{public(instance)['id']}").status == 204
+    got = cloud.get(path)
+    assert got["endpoints"] == [added]
+    assert got["endpoint"] == {name: added[name] for name in ("id", "ip", "name", "port")}
+
+
+def test_a_private_endpoint_from_the_beginning_is_not_the_endpoint(cloud: Cloud, private: dict[str, Any]) -> None:
+    instance = make(cloud, init_endpoints=[inside(private), {"load_balancer": {}}])
+    assert cloud.ask("DELETE", f"{RDB}/endpoints/{public(instance)['id']}").status == 204
+    got = cloud.get(f"{INSTANCES}/{instance['id']}")
+    assert (got["endpoint"], len(got["endpoints"])) == (None, 1)
+
+
 def test_an_endpoint_goes(cloud: Cloud) -> None:
     instance = make(cloud)
     endpoint = f"{RDB}/endpoints/{public(instance)['id']}"
