@@ -10,6 +10,12 @@ from pathlib import Path
 from tests.cloud_under_test import cloud
 
 CONFORMANCE = Path(__file__).parents[2] / "shared" / "conformance"
+ORGANIZATION = "105bdce1-64c0-48ab-899d-868455867ecf"
+OWNER = [
+    "--access-key", "SCWXXXXXXXXXXXXXXXXX", "--secret-key", "11111111-1111-1111-1111-111111111111",
+    "--project-id", ORGANIZATION, "--organization-id", ORGANIZATION,
+]  # fmt: skip
+"""The owner that replay.py assumes when it is not told of another: most of the recordings' organization."""
 
 
 def main(folders: list[str]) -> int:
@@ -18,7 +24,7 @@ def main(folders: list[str]) -> int:
         print(f"the recordings are not in {CONFORMANCE}")
         return 77
     recordings = CONFORMANCE / "recordings"
-    with tempfile.TemporaryDirectory() as folder, cloud(Path(folder), "--data-plane", "none") as running:
+    with tempfile.TemporaryDirectory() as folder, cloud(Path(folder), "--data-plane", "none", *OWNER) as running:
         owner = running.owner
         argv = [
             sys.executable, str(CONFORMANCE / "replay.py"), *(str(recordings / f) for f in folders or [""]),
