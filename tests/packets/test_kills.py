@@ -102,7 +102,7 @@ def world_pid(running: Cloud) -> int | None:
         return None
 
 
-def settle(running: Cloud) -> None:
+def settle(running: Cloud, seconds: float = 60) -> None:
     """Wait until the control loop has seen everything and nothing is on its way."""
     with running.http() as http:
 
@@ -110,7 +110,7 @@ def settle(running: Cloud) -> None:
             health = http.get("/hideaway/v1/health").json()
             return health["settled"] and not health["error"]
 
-        wait_until(still, 60)
+        wait_until(still, seconds)
 
 
 def wait_until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
