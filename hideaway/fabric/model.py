@@ -90,12 +90,27 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     because: str = ""
 
 
+class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is wrong with a port's link, both ways alike. down: it has no carrier, and nothing else counts.
+
+    Each packet is late by delay milliseconds and up to jitter more (they stay in order), and loss percent of them never
+    arrive.
+    """
+
+    down: bool = False
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    because: str = ""
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A network interface of a host.
 
     name is the interface's name inside the host (pub, ens5, ...), at most 15 characters. link is EDGE or a segment's
     id. addresses are in CIDR form; on an EDGE port they are /32 and /128 and all of INTERNET_V4 or INTERNET_V6. filter
     is a Filter's id, for EDGE ports only; "" lets everything pass. mac is lower case, "" lets the data plane choose.
+    damage is what is wrong with its link.
     """
 
     id: str
@@ -104,6 +119,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     addresses: tuple[str, ...]
     mac: str = ""
     filter: str = ""
+    damage: Damage | None = None
     because: str = ""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import Damage, Fabric
 from hideaway.plan import neighbours, shapes
 from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
@@ -18,6 +18,7 @@ from hideaway.plan.steps import (
     RemoveHost,
     RemovePort,
     RemoveSegment,
+    SetLink,
     SetNeighbours,
     SetRoutes,
     SetRules,
@@ -25,6 +26,7 @@ from hideaway.plan.steps import (
     Step,
     StopService,
     Way,
+    links_of,
     neighbours_of,
     routes_of,
     rules_of,
@@ -43,6 +45,7 @@ ORDER = (
     AddPort,
     SetRoutes,
     SetNeighbours,
+    SetLink,
 )
 """Before the edge and the pulse. What goes, goes first; a host has its rules before it has ports to forward between."""
 
@@ -110,6 +113,7 @@ class _Change:
             yield AddPort(host=host, port=port)
         if shape.ways:
             yield SetRoutes(host=host, ways=shape.ways)
+        yield from _links(host, shape, {})
 
     def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
         """A host that stays. A port that differs in anything is taken and made anew."""
@@ -118,7 +122,7 @@ class _Change:
         gone = [p for p in old.ports if after.get(p.id) != p or p.link in self.segments_anew]
         lost = {p.id for p in gone}
         for port in gone:
-            yield RemovePort(host=host, port=port)
+            yield RemovePort(host=host, port=port, damaged=port.id in dict(old.damages))
         ruled = old.rules is not None or new.rules is not None
         if ruled and (new.rules != old.rules or rules_of(host) in self.suspects):
             yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
@@ -126,6 +130,8 @@ class _Change:
             if port.id not in before or port.id in lost:
                 yield AddPort(host=host, port=port)
         yield from self._routes(host, old, new, {p.name for p in gone})
+        left = {id_: damage for id_, damage in old.damages if id_ not in lost}
+        yield from _links(host, new, left, afresh=links_of(host) in self.suspects)
         running = {s.id for s in old.services} | {s.removeprefix(mine) for s in self.suspects if s.startswith(mine)}
         for service in sorted(running - {s.id for s in new.services}):
             yield StopService(host=host, service=service)
@@ -183,6 +189,14 @@ def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
         redirects=shape.redirects,
         gone=gone,
     )
+
+
+def _links(host: str, shape: Shape, before: Mapping[str, Damage], *, afresh: bool = False) -> Iterator[Step]:
+    """The links that shall be otherwise than before; afresh: nobody knows how they are."""
+    wanted = dict(shape.damages)
+    for port in shape.ports:
+        if afresh or wanted.get(port.id) != before.get(port.id):
+            yield SetLink(host=host, port=port, damage=wanted.get(port.id))
 
 
 def _stale_ways(old: list[Way], new: tuple[Way, ...]) -> tuple[Way, ...]:

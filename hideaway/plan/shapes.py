@@ -10,15 +10,31 @@ from collections.abc import Set
 
 import msgspec
 
-from hideaway.fabric.model import EDGE, Action, Fabric, Filter, Gateway, Host, Listener, Port, Redirect, Router
+from hideaway.fabric.model import (
+    EDGE,
+    Action,
+    Damage,
+    Fabric,
+    Filter,
+    Gateway,
+    Host,
+    Listener,
+    Port,
+    Redirect,
+    Router,
+)
 from hideaway.fabric.services import AnyService
 from hideaway.plan.steps import ChangeEdge, PublicPort, Served, SetEdge, SetPulse, Way
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a host is to the data plane. ports have no reasons and no filters: those are the edge's."""
+    """What a host is to the data plane. ports have no reasons, no filters (those are the edge's) and no damages.
+
+    damages are of those ports that have one, by their ids.
+    """
 
     ports: tuple[Port, ...]
+    damages: tuple[tuple[str, Damage], ...]
     ways: tuple[Way, ...]
     gateway: Gateway | None
     router: Router | None
@@ -56,6 +72,7 @@ def _shape(host: Host) -> Shape:
     ports = tuple(sorted((_plain(p) for p in host.ports), key=lambda p: p.id))
     return Shape(
         ports=ports,
+        damages=tuple(sorted(((p.id, _quieted(p.damage)) for p in host.ports if p.damage), key=lambda d: d[0])),
         ways=_ways(host),
         gateway=_gateway(host.gateway),
         router=_router(host.router),
@@ -67,7 +84,11 @@ def _shape(host: Host) -> Shape:
 
 
 def _plain(port: Port) -> Port:
-    return msgspec.structs.replace(port, filter="", because="")
+    return msgspec.structs.replace(port, filter="", because="", damage=None)
+
+
+def _quieted(damage: Damage) -> Damage:
+    return Damage(down=True) if damage.down else msgspec.structs.replace(damage, because="")
 
 
 def _gateway(gateway: Gateway | None) -> Gateway | None:

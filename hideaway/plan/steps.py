@@ -1,7 +1,8 @@
 """The steps that lead from one Fabric to another. Each is a frozen value that carries all that its execution needs.
 
-A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetEdge,
-SetPulse, KeepVolumes and SetService state a whole and may be repeated; the others change what is there and may not.
+A step says what a host, a segment or the edge shall be, never how one machine does it. SetRules, SetRoutes, SetLink,
+SetEdge, SetPulse, KeepVolumes and SetService state a whole and may be repeated; the others change what is there and may
+not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.fabric.model import Filter, Gateway, Heartbeat, Listener, Port, Redirect, Router
+from hideaway.fabric.model import Damage, Filter, Gateway, Heartbeat, Listener, Port, Redirect, Router
 from hideaway.fabric.services import AnyService
 
 EDGE_RULES = "whole:edge"
@@ -34,6 +35,7 @@ class RemovePort(Step, frozen=True, kw_only=True, tag=True):
 
     host: str
     port: Port
+    damaged: bool = False  # whether it had a damage
 
     def doubts(self) -> tuple[str, ...]:
         return (self.host,)
@@ -99,6 +101,17 @@ class AddPort(Step, frozen=True, kw_only=True, tag=True):
 
     def doubts(self) -> tuple[str, ...]:
         return (self.host,)
+
+
+class SetLink(Step, frozen=True, kw_only=True, tag=True):
+    """The whole of what is wrong with a port's link: None makes it good again, whatever it was. The port stays."""
+
+    host: str
+    port: Port
+    damage: Damage | None = None
+
+    def doubts(self) -> tuple[str, ...]:
+        return (links_of(self.host),)
 
 
 class Way(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
@@ -256,6 +269,7 @@ AnyStep = (
     | AddPort
     | SetRoutes
     | SetNeighbours
+    | SetLink
     | SetEdge
     | ChangeEdge
     | SetPulse
@@ -280,6 +294,11 @@ def neighbours_of(segment: str) -> str:
     return f"whole:neighbours:{segment}"
 
 
+def links_of(host: str) -> str:
+    """The suspect that stands for what is wrong with a host's links, and no more."""
+    return f"whole:links:{host}"
+
+
 def service_of(host: str, service: str) -> str:
     """The suspect that stands for one program of a host."""
     return f"whole:service:{host}/{service}"
@@ -289,8 +308,8 @@ def suspects(steps: Iterable[Step]) -> frozenset[str]:
     """What is in doubt from the moment when these steps begin until all of them ended.
 
     A host's or segment's id: it may be half-built or half-removed, is removed and built anew. rules_of, routes_of,
-    neighbours_of, service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between, and is stated
-    again.
+    neighbours_of, links_of, service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between; it
+    is stated again.
     """
     return frozenset(doubt for step in steps for doubt in step.doubts())
 

@@ -14,7 +14,7 @@ import pytest
 
 from hideaway.backends.linux import text
 from hideaway.backends.linux.operations import Operation
-from hideaway.fabric.model import Action, Direction, Fabric, Host, Protocol, Router, RouterRule, Rule
+from hideaway.fabric.model import Action, Damage, Direction, Fabric, Host, Protocol, Router, RouterRule, Rule
 from hideaway.plan import Step, plan
 from tests import fabrics
 from tests.fabrics import cluster, fabric, group, node, probe, tcp
@@ -60,6 +60,11 @@ def rebooted(host: Host) -> Host:
     return msgspec.structs.replace(host, boots=host.boots + 1)
 
 
+def damaged(host: Host, *damages: Damage | None) -> Host:
+    ports = tuple(msgspec.structs.replace(p, damage=d) for p, d in zip(host.ports, damages, strict=True))
+    return msgspec.structs.replace(host, ports=ports)
+
+
 CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
     "cluster_from_nothing": (cluster(), Fabric(), frozenset()),
     "rule_added": (cluster(tcp(30080)), cluster(), frozenset()),
@@ -70,6 +75,16 @@ CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
     "node_removed": (fabric(probe()), fabric(node(), probe(), filters=(group(),)), frozenset()),
     "stateless_group": (STATELESS, Fabric(), frozenset()),
     "router": (ROUTED, Fabric(), frozenset()),
+    "links_damaged": (
+        fabric(damaged(node(), Damage(down=True), Damage(delay=50, jitter=5, loss=1)), probe()),
+        fabric(node(), probe()),
+        frozenset(),
+    ),
+    "links_mended": (
+        fabric(node(), probe()),
+        fabric(damaged(node(), Damage(delay=50), Damage(down=True)), probe()),
+        frozenset(),
+    ),
     "killed_while_building": (cluster(), cluster(), frozenset({"isolated", "whole:edge", "whole:routes:node"})),
     "killed_before_a_removal": (Fabric(), Fabric(), frozenset({"unknown"})),
 }

@@ -13,6 +13,7 @@ from hideaway.fabric.balancing import Frontend
 from hideaway.fabric.model import (
     EDGE,
     Action,
+    Damage,
     Fabric,
     Filter,
     Gateway,
@@ -40,6 +41,7 @@ from hideaway.plan.steps import (
     RemovePort,
     RemoveSegment,
     SetEdge,
+    SetLink,
     SetNeighbours,
     SetPulse,
     SetRoutes,
@@ -61,6 +63,7 @@ class ModelHost:
         self.neighbours: dict[tuple[str, str], Neighbour] = {}  # by address and device
         self.rules: tuple[Any, ...] | None = None
         self.services: dict[str, AnyService] = {}
+        self.damages: dict[str, Damage] = {}
 
     def add_port(self, port: Port) -> None:
         assert port.id not in self.ports
@@ -69,6 +72,7 @@ class ModelHost:
 
     def remove_port(self, port: Port) -> None:
         assert self.ports.pop(port.id) == port
+        self.damages.pop(port.id, None)
         self.ways = {k: w for k, w in self.ways.items() if w.device != port.name}
         self.neighbours = {k: n for k, n in self.neighbours.items() if k[1] != port.name}
 
@@ -81,6 +85,12 @@ class ModelHost:
             self.ways[way.destination, way.rank] = way
         for way in step.stale_ways:
             assert self.ways.pop((way.destination, way.rank)) == way
+
+    def set_link(self, step: SetLink) -> None:
+        assert self.ports[step.port.id] == step.port
+        self.damages.pop(step.port.id, None)
+        if step.damage is not None:
+            self.damages[step.port.id] = step.damage
 
 
 class Model:
@@ -111,6 +121,7 @@ class Model:
                 assert step.port.link == EDGE or step.port.link in self.segments
                 self.hosts[step.host].add_port(step.port)
             case RemovePort():
+                assert step.damaged or step.port.id not in self.hosts[step.host].damages
                 self.hosts[step.host].remove_port(step.port)
             case _:
                 self.state(step)
@@ -125,6 +136,8 @@ class Model:
                 self.hosts[step.host].set_routes(step)
             case SetNeighbours():
                 self.set_neighbours(step)
+            case SetLink():
+                self.hosts[step.host].set_link(step)
             case SetEdge():
                 self.edge = step
             case ChangeEdge():
@@ -179,6 +192,7 @@ class Model:
             assert tuple(sorted(host.ways.values())) == shape.ways
             assert host.neighbours == known(fabric, key)
             assert host.rules == shape.rules
+            assert tuple(sorted(host.damages.items(), key=lambda d: d[0])) == shape.damages
             assert sorted(host.services.values(), key=lambda s: s.id) == list(shape.services)
         assert self.edge == shapes.edge(fabric)
         assert self.pulse == shapes.pulse(fabric)
@@ -207,6 +221,7 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
                 addresses=(address,),
                 mac=draw(st.sampled_from(["", "02:00:00:00:00:01"])),
                 filter=draw(st.sampled_from(["", *FILTERS])) if link == EDGE else "",
+                damage=draw(st.sampled_from([None, None, Damage(down=True, delay=3), Damage(delay=5, loss=1)])),
             )
         )
     vias = st.tuples(st.sampled_from(["0.0.0.0/0", "10.0.0.0/8"]), st.integers(1, 3), st.sampled_from(ports or [None]))

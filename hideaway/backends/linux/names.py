@@ -43,6 +43,21 @@ def switch_links(host: str) -> str:
     return f"p{_hash(host, 7)}"
 
 
+def hidden_link(host: str, port: str) -> str:
+    """What a port's outer end is called while its link is late or lossy: another has its place then."""
+    return f"{hidden_links(host)}{_hash(port, 7)}"
+
+
+def hidden_links(host: str) -> str:
+    """How the names of all of a host's hidden links begin."""
+    return f"x{_hash(host, 7)}"
+
+
+def twin_link(host: str, port: str) -> str:
+    """The other end of the link that has its place."""
+    return f"y{_hash(host, 7)}{_hash(port, 7)}"
+
+
 def bridge(segment: str) -> str:
     """A segment's bridge."""
     return f"b{_hash(segment, 14)}"
@@ -70,6 +85,11 @@ def edge_mac(port_id: str) -> str:
 def switch_mac(port_id: str) -> str:
     """The MAC of the bridge's end of a port."""
     return _mac(0x73, port_id)
+
+
+def twin_mac(port_id: str) -> str:
+    """The MAC of the other end of the link that stands in the place of a late or lossy one."""
+    return _mac(0x79, port_id)
 
 
 def bridge_mac(segment: str) -> str:

@@ -74,7 +74,7 @@ def _routes(routes: list[dict[str, Any]]) -> Iterator[str]:
     told = ("type", "dst", "gateway", "dev", "table", "protocol", "scope", "prefsrc", "metric", "flags")
     for route in routes:
         if not route["dst"].startswith(OF_ITSELF):
-            yield "route " + " ".join(f"{key} {_text(route[key])}" for key in told if route.get(key))
+            yield "route " + " ".join(f"{key} {text}" for key in told if (text := _text(route.get(key, ""))))
 
 
 def _text(value: Any) -> str:

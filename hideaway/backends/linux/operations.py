@@ -64,6 +64,25 @@ class Know(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     whole: bool
 
 
+class Relink(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Have the outer end of a port up, down or relayed, whatever it is now; lines are told once it is up.
+
+    Relayed: the end itself goes into the world's own namespace as `hidden`, and in its place comes another of its name
+    and mac, whose other end, `twin` with twin_mac, is there too. Who passes packets on between the two, the hands do
+    not know. master is the bridge that the end is at, "" for none.
+    """
+
+    namespace: str
+    link: str
+    mac: str
+    hidden: str
+    twin: str
+    twin_mac: str
+    state: str
+    master: str = ""
+    lines: tuple[str, ...] = ()
+
+
 class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower, omit_defaults=True):
     """One `nft -f`: all of it or nothing. part: it changes what is there, rather than stating the whole."""
 
@@ -141,4 +160,4 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     found: dict[str, int] = {}
 
 
-AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Know | Nft | Stamp | SweepEdge | SweepGateway
+AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Relink | Know | Nft | Stamp | SweepEdge | SweepGateway

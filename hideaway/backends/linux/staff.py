@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from hideaway.backends.linux import names
 from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.services import look, prepare, program
 from hideaway.backends.linux.services.base import Place, Program
-from hideaway.fabric.model import Fabric
+from hideaway.backends.linux.world import program as inside
+from hideaway.base.errors import HideawayError
+from hideaway.fabric.model import Damage, Fabric
 from hideaway.fabric.services import AnyService, Observed
-from hideaway.plan.steps import KeepVolumes, RemoveHost, SetService, Step, StopService
+from hideaway.plan.steps import KeepVolumes, RemoveHost, RemovePort, SetLink, SetService, Step, StopService
 
 FOLDER = "services"
+READY = "ready"
+"""What a program that delays writes once it does."""
+PATIENCE = 10.0  # seconds
 
 
 class Staff:
@@ -33,11 +39,15 @@ class Staff:
             shutil.rmtree(self._folder(step.host), ignore_errors=True)
         elif isinstance(step, StopService):
             keeper.ask("dismiss", names=[_name(step.host, step.service)])
+        elif isinstance(step, SetLink) or (isinstance(step, RemovePort) and step.damaged):
+            keeper.ask("dismiss", names=[_latency(step.host, step.port.id)])
 
     def come(self, step: Step, keeper: Channel) -> None:
         """Carry out what comes after the kernel was changed: have programs run."""
         if isinstance(step, KeepVolumes):
             self.keep(step)
+        elif isinstance(step, SetLink) and step.damage is not None and not step.damage.down:
+            self._delay(step, step.damage, keeper)
         elif isinstance(step, SetService):
             place = self._place(step.host, step.service.id)
             wanted = program(step.host, step.service, place)
@@ -62,6 +72,21 @@ class Staff:
             if folder.name not in step.volumes:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def _delay(self, step: SetLink, damage: Damage, keeper: Channel) -> None:
+        """Have a program pass a port's packets on, late; returns once it does."""
+        folder = self._place(step.host, f"latency-{step.port.id}").folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / READY).unlink(missing_ok=True)
+        ends = (names.hidden_link(step.host, step.port.id), names.twin_link(step.host, step.port.id))
+        argv = [*inside("latency"), *ends, *(f"{each:g}" for each in (damage.delay, damage.jitter, damage.loss))]
+        name, place = _latency(step.host, step.port.id), str(folder.relative_to(self.world))
+        keeper.ask("employ", name=name, folder=place, argv=argv, digest=" ".join(argv))
+        deadline = time.monotonic() + PATIENCE
+        while not (folder / READY).exists():
+            if time.monotonic() > deadline:
+                raise HideawayError(f"the delay of {step.port.id} does not begin: see {folder}/log")
+            time.sleep(0.01)
+
     def clear(self) -> None:
         """Forget the folders of a world that is no more."""
         shutil.rmtree(self.world / FOLDER, ignore_errors=True)
@@ -79,6 +104,11 @@ class Staff:
 
     def _place(self, host: str, service: str) -> Place:
         return Place(folder=self._folder(host) / service, data=self.data)
+
+
+def _latency(host: str, port: str) -> str:
+    """What the keeper calls the program that passes a port's packets on late: no service has such a name."""
+    return f"{names.namespace(host)}/latency:{port}"
 
 
 def _name(host: str, service: str) -> str:

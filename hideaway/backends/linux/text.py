@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hideaway.backends.linux import names, rules, sweeps
-from hideaway.backends.linux.operations import Appear, Ip, Know, Nft, Operation, Settle, Sysctl, Unlink, Vanish
+from hideaway.backends.linux.operations import Appear, Ip, Know, Nft, Operation, Relink, Settle, Sysctl, Unlink, Vanish
 from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, USER_V4, Port
 from hideaway.plan.steps import (
     AddHost,
@@ -21,6 +21,7 @@ from hideaway.plan.steps import (
     RemovePort,
     RemoveSegment,
     SetEdge,
+    SetLink,
     SetNeighbours,
     SetRoutes,
     SetRules,
@@ -97,6 +98,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *_hosts(steps),
         *map(_know, _of(SetNeighbours, steps)),
         *_settled(_of(AddPort, steps)),
+        *(op for step in _of(SetLink, steps) for op in _damaged(step)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
         *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
     )
@@ -110,12 +112,13 @@ def _removals(steps: Sequence[Step]) -> Iterator[Operation]:
     ports, hosts = _of(RemovePort, steps), [s.host for s in _of(RemoveHost, steps)]
     at_edge = tuple(names.edge_link(s.host, s.port.id) for s in ports if s.port.link == EDGE)
     at_switch = tuple(names.switch_link(s.host, s.port.id) for s in ports if s.port.link != EDGE)
+    at_switch += tuple(names.hidden_link(s.host, s.port.id) for s in ports if s.damaged)
     bridges = tuple(names.bridge(s.segment) for s in _of(RemoveSegment, steps))
     # Links by name, since the kernel ends those of a dead namespace only some time later.
     if at_edge or hosts:
         yield Unlink(namespace=names.EDGE_NAMESPACE, names=at_edge, prefixes=tuple(map(names.edge_links, hosts)))
     if at_switch or hosts or bridges:
-        prefixes = tuple(map(names.switch_links, hosts))
+        prefixes = (*map(names.switch_links, hosts), *map(names.hidden_links, hosts))
         yield Unlink(namespace=names.SWITCH, names=at_switch + bridges, prefixes=prefixes)
     if hosts:
         yield Vanish(namespaces=tuple(map(names.namespace, hosts)))
@@ -185,10 +188,15 @@ def _edge_end(host: str, port: Port) -> Iterator[str]:
     peer = f"name {port.name} netns {names.namespace(host)} address {mac} {QUEUES}"
     yield f"link add {link} address {names.edge_mac(port.id)} {QUEUES} type veth peer {peer}"
     yield f"link set {link} up"
+    yield from _at_edge(link, port)
+
+
+def _at_edge(link: str, port: Port) -> Iterator[str]:
+    """How the edge reaches a port: goes when the link does."""
     for address in port.addresses:
         source = "" if ":" in address else f" src {EDGE_V4}"
-        yield f"route add {address} dev {link}{source}"
-        yield f"neighbour add {_bare(address)} lladdr {mac} dev {link} nud permanent"
+        yield f"route replace {address} dev {link}{source}"
+        yield f"neighbour replace {_bare(address)} lladdr {names.port_mac(port)} dev {link} nud permanent"
 
 
 def _switch_end(host: str, port: Port) -> Iterator[str]:
@@ -196,6 +204,27 @@ def _switch_end(host: str, port: Port) -> Iterator[str]:
     peer = f"name {port.name} netns {names.namespace(host)} address {names.port_mac(port)} {QUEUES}"
     yield f"link add {link} address {names.switch_mac(port.id)} {QUEUES} type veth peer {peer}"
     yield f"link set {link} master {names.bridge(port.link)} up"
+
+
+def _damaged(step: SetLink) -> Iterator[Operation]:
+    """On the outer end, where nobody in the host can mend it."""
+    host, port, damage = step.host, step.port, step.damage
+    edge = port.link == EDGE
+    namespace = names.EDGE_NAMESPACE if edge else names.SWITCH
+    link = names.edge_link(host, port.id) if edge else names.switch_link(host, port.id)
+    yield Relink(
+        namespace=namespace,
+        link=link,
+        mac=names.edge_mac(port.id) if edge else names.switch_mac(port.id),
+        hidden=names.hidden_link(host, port.id),
+        twin=names.twin_link(host, port.id),
+        twin_mac=names.twin_mac(port.id),
+        state="up" if damage is None else "down" if damage.down else "relayed",
+        master="" if edge else names.bridge(port.link),
+        lines=tuple(_at_edge(link, port)) if edge else (),
+    )
+    if damage is None or not damage.down:
+        yield Settle(links={names.namespace(host): (port.name,), namespace: (link,)})
 
 
 def _hosts(steps: Sequence[Step]) -> Iterator[Operation]:

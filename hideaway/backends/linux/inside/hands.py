@@ -113,6 +113,40 @@ def _settle(order: dict[str, Any]) -> None:
             time.sleep(0.02)
 
 
+def _relink(order: dict[str, Any]) -> None:
+    namespace, link, hidden, twin = (order[key] for key in ("namespace", "link", "hidden", "twin"))
+    relayed = hidden in _links("")
+    if order["state"] == "relayed":
+        if not relayed:
+            here = (f"link set {link} nomaster", f"link set {link} name {hidden}")
+            away = (f"link set {link} netns 1 name {hidden}",)
+            _say(namespace, f"link set {link} down", *(away if namespace else here))
+        if link not in _links(namespace):
+            peer = f"peer name {twin} address {order['twin_mac']} netns 1"
+            _say(namespace, f"link add {link} address {order['mac']} type veth {peer}")
+        _say("", f"link set {hidden} up", f"link set {twin} up")
+    elif relayed:
+        if link in _links(namespace):
+            _say(namespace, f"link delete {link}")
+        place = f" netns {namespace}" if namespace else ""
+        _say("", f"link set {hidden} down", f"link set {hidden}{place} name {link}")
+    if order["master"]:
+        _say(namespace, f"link set {link} master {order['master']}")
+    if order["state"] == "down":
+        _say(namespace, f"link set {link} down")
+    else:
+        _say(namespace, f"link set {link} up", *order["lines"])
+
+
+def _say(namespace: str, *lines: str) -> None:
+    _ip({"namespace": namespace, "lines": lines})
+
+
+def _links(namespace: str) -> set[str]:
+    with namespaces.inside(namespace):
+        return {name for _index, name in socket.if_nameindex()}
+
+
 def _nft(order: dict[str, Any]) -> None:
     _checked(["nft", "-f", "-"], order["text"], order["namespace"])
 
@@ -172,8 +206,7 @@ def _network_of(pid: int) -> tuple[int, int]:
 
 
 def _unlink(order: dict[str, Any]) -> None:
-    with namespaces.inside(order["namespace"]):
-        there = [name for _index, name in socket.if_nameindex()]
+    there = _links(order["namespace"])
     names, prefixes = set(order["names"]), tuple(order["prefixes"])
     lines = [f"link set dev {n} group {DOOMED}" for n in there if n in names or (prefixes and n.startswith(prefixes))]
     if lines:
@@ -194,6 +227,7 @@ _ABLE: dict[str, Any] = {
     "ip": _ip,
     "settle": _settle,
     "know": links.know,
+    "relink": _relink,
     "nft": _nft,
     "stamp": lambda _order: 0,
     "sysctl": _sysctl,
