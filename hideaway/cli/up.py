@@ -12,7 +12,8 @@ from hideaway.base.ids import Ids
 from hideaway.cli.options import STATE_HELP, folder_of
 from hideaway.cloud.change import Pace
 from hideaway.cloud.founding import Credentials
-from hideaway.server.options import MEMORY, DataPlane, Options, listen_address
+from hideaway.fabric.doors import DOORS
+from hideaway.server.options import MEMORY, DataPlane, Options, doors_network, listen_address
 from hideaway.server.state import Choice, Folder, owner_for
 from hideaway.store import Durability
 
@@ -49,10 +50,11 @@ NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_i
 )
 @click.option("--linger", type=float, default=60, show_default=True, help="Seconds the world outlives a killed server.")
 @click.option(
-    "--doors/--no-doors",
-    default=True,
+    "--doors",
+    metavar="NETWORK",
+    default=DOORS,
     show_default=True,
-    help="Reach 198.18.a.b of the world at 127.18.a.b, from here.",
+    help="The /15 of the loopback at which this machine reaches the world's 198.18.0.0/15; none for no doors.",
 )
 @click.option("--access-key", default="", help="The owner's access key.  [default: $SCW_ACCESS_KEY, else made]")
 @click.option("--secret-key", default="", help="Its secret key.  [default: $SCW_SECRET_KEY, else made]")
@@ -69,7 +71,7 @@ def command(
     heartbeat_interval: float,
     heartbeat_grace: float,
     linger: float,
-    doors: bool,
+    doors: str,
     **chosen: str,
 ) -> int:
     """Serve a cloud in the foreground until SIGINT or SIGTERM.
@@ -85,21 +87,21 @@ def command(
             folder,
             listen,
             Choice(**chosen),
+            doors=doors,
             data_plane=DataPlane(data_plane),
             pace=Pace(pace),
             durability=Durability(durability),
             heartbeat_interval=heartbeat_interval,
             heartbeat_grace=heartbeat_grace,
             linger=linger,
-            doors=doors,
         )
     )
 
 
-def settled(folder: Folder | None, listen: str, chosen: Choice, **rest: Any) -> Options:
+def settled(folder: Folder | None, listen: str, chosen: Choice, *, doors: str = DOORS, **rest: Any) -> Options:
     """What a command line comes to, with the variables and what is kept. Raises InvalidArguments, with all faults."""
     faults: list[Fault] = []
-    host, port, owner = "", 0, NOBODY
+    host, port, owner, network = "", 0, NOBODY, ""
     try:
         host, port = listen_address(listen)
     except InvalidArguments as error:
@@ -108,7 +110,11 @@ def settled(folder: Folder | None, listen: str, chosen: Choice, **rest: Any) -> 
         owner = owner_for(chosen, os.environ, folder.owner() if folder else None, Ids())
     except InvalidArguments as error:
         faults += error.faults
-    options = Options(owner=owner, host=host, port=port, state=folder.path if folder else None, **rest)
+    try:
+        network = doors_network(doors)
+    except InvalidArguments as error:
+        faults += error.faults
+    options = Options(owner=owner, host=host, port=port, state=folder.path if folder else None, doors=network, **rest)
     try:
         options.check()
     except InvalidArguments as error:

@@ -38,6 +38,7 @@ def host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
         role=Role.NODE if server.node_id else Role.INSTANCE,
         ports=ports,
         routes=routes(ports, ways),
+        metadata=True,
         boots=server.boots,
         because=because(server),
     )

@@ -10,8 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from hideaway.fabric.model import EDGE, USER_V4, Action, Direction, Fabric, Filter, Host, Port, Protocol
+from hideaway.fabric.model import EDGE, INTERNET_V4, USER_V4, Action, Direction, Fabric, Filter, Host, Port, Protocol
 
+DOORS = "127.18.0.0/15"
+"""Where 198.18.0.0/15 is on the machine outside, unless another network of its loopback is chosen."""
 WIDEST = 32
 """Ports that a rule may name to have a door for each: ranges such as that of NodePorts would take thousands."""
 
@@ -30,8 +32,53 @@ class Door(msgspec.Struct, frozen=True, order=True, kw_only=True):
 
 def doors(fabric: Fabric, asked: Asked) -> tuple[Door, ...]:
     """All doors, sorted. Doors are IPv4's: the machine's loopback has one IPv6 address."""
-    filters = {each.id: each for each in fabric.filters}
-    return tuple(sorted(door for host in fabric.hosts for door in _doors_of(host, filters, asked.get(host.id, ()))))
+    return Reckoner().doors(fabric, asked)
+
+
+def outside(address: str, network: str) -> str:
+    """Where a public address is outside: at the same place in another /15 (198.18.a.b at 127.18.a.b)."""
+    host = int(ipaddress.IPv4Address(address)) - int(ipaddress.IPv4Network(INTERNET_V4).network_address)
+    return str(ipaddress.IPv4Network(network).network_address + host)
+
+
+class Reckoner:
+    """Reckons doors, of one Fabric after the other: anew only for hosts that are others than the last time."""
+
+    def __init__(self) -> None:
+        self._filters: dict[str, Filter] = {}
+        self._known: dict[str, _Known] = {}
+
+    def doors(self, fabric: Fabric, asked: Asked) -> tuple[Door, ...]:
+        """See `doors`."""
+        self._filters = {f.id: self._same(f) for f in fabric.filters}
+        self._known = {host.id: self._doors_of(host, tuple(asked.get(host.id, ()))) for host in fabric.hosts}
+        return tuple(sorted(door for known in self._known.values() for door in known.doors))
+
+    def _same(self, filter_: Filter) -> Filter:
+        """The filter as it was known before, if nothing of it is another."""
+        before = self._filters.get(filter_.id)
+        return before if before is not None and before == filter_ else filter_
+
+    def _doors_of(self, host: Host, asked: tuple[tuple[str, int], ...]) -> _Known:
+        filters = tuple(self._filters.get(port.filter) for port in host.ports if port.link == EDGE)
+        before = self._known.get(host.id)
+        if before is not None and before.host is host and before.asked == asked and _same(before.filters, filters):
+            return before
+        found = tuple(_doors_of(host, self._filters, asked))
+        return _Known(host=host, filters=filters, asked=asked, doors=found)
+
+
+def _same(before: tuple[Filter | None, ...], now: tuple[Filter | None, ...]) -> bool:
+    return all(old is new for old, new in zip(before, now, strict=True))
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    """The doors of a host, and what they follow from."""
+
+    host: Host
+    filters: tuple[Filter | None, ...]
+    asked: tuple[tuple[str, int], ...]
+    doors: tuple[Door, ...]
 
 
 def _doors_of(host: Host, filters: Mapping[str, Filter], asked: Collection[tuple[str, int]]) -> Iterator[Door]:

@@ -19,6 +19,9 @@ INTERNET_V4 = "198.18.0.0/15"
 INTERNET_V6 = "2001:2::/48"
 EDGE_V4 = "198.18.0.1"
 EDGE_V6 = "2001:2::1"
+METADATA_V4 = "169.254.42.42"
+METADATA_V6 = "fd00:42::42"
+"""Where a host asks about itself (the vendor's addresses): by a wire of its own, whatever its ports are."""
 API_PORT = 80
 """Inside the world, the cloud's own API answers there, at EDGE_V4."""
 USER_V4 = "198.18.0.2"
@@ -206,8 +209,8 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
-    services are programs that run on it, sorted by id. boots counts its starts: one that is started again is built
-    anew, without what ran or was changed inside.
+    services are programs that run on it, sorted by id. metadata: it is told about itself at METADATA_V4 and _V6. boots
+    counts its starts: one that is started again is built anew, without what ran or was changed inside.
     """
 
     id: str
@@ -220,6 +223,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listeners: tuple[Listener, ...] = ()
     services: tuple[AnyService, ...] = ()
     redirects: tuple[Redirect, ...] = ()
+    metadata: bool = False
     boots: int = 0
     because: str = ""
 

@@ -106,7 +106,7 @@ class _Change:
 
     def _built(self, host: str, shape: Shape) -> Iterator[Step]:
         forward_v4, forward_v6 = shape.forwards
-        yield AddHost(host=host, forward_v4=forward_v4, forward_v6=forward_v6)
+        yield AddHost(host=host, forward_v4=forward_v4, forward_v6=forward_v6, metadata=shape.metadata)
         if shape.rules is not None:
             yield _rules(host, shape)
         for port in shape.ports:
@@ -176,7 +176,7 @@ class _Change:
 
 
 def _differ_from_the_start(old: Shape, new: Shape) -> bool:
-    return (old.forwards, old.boots) != (new.forwards, new.boots)
+    return (old.forwards, old.metadata, old.boots) != (new.forwards, new.metadata, new.boots)
 
 
 def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:

@@ -41,6 +41,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listeners: tuple[Listener, ...]
     services: tuple[AnyService, ...]
     redirects: tuple[Redirect, ...]
+    metadata: bool
     boots: int
 
     @property
@@ -79,6 +80,7 @@ def _shape(host: Host) -> Shape:
         listeners=host.listeners,
         services=tuple(service.quiet() for service in host.services),
         redirects=host.redirects,
+        metadata=host.metadata,
         boots=host.boots,
     )
 

@@ -67,11 +67,15 @@ class AddSegment(Step, frozen=True, kw_only=True, tag=True):
 
 
 class AddHost(Step, frozen=True, kw_only=True, tag=True):
-    """Make a host without ports. forward_v4, forward_v6: whether it passes on packets that are not for itself."""
+    """Make a host without ports. forward_v4, forward_v6: whether it passes on packets that are not for itself.
+
+    metadata: it has a wire to where it is told about itself.
+    """
 
     host: str
     forward_v4: bool = False
     forward_v6: bool = False
+    metadata: bool = False
 
     def doubts(self) -> tuple[str, ...]:
         return (self.host,)

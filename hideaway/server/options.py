@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from enum import StrEnum
 from pathlib import Path
@@ -11,9 +12,11 @@ import msgspec
 from hideaway.base.errors import Fault, InvalidArguments
 from hideaway.cloud.change import Pace
 from hideaway.cloud.founding import Credentials
+from hideaway.fabric.doors import DOORS
 from hideaway.store import Durability
 
 MEMORY = ":memory:"
+LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LONGEST = 7 * 24 * 3600
 """No time that is chosen here is longer, in seconds: the machine's timers have ends, and nan none at all."""
 
@@ -31,8 +34,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     state is the folder that keeps everything, or None: nothing is kept. owner is what `state.owner_for` settled.
     heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports, how long it may be silent
-    before it is not ready, and how long the world outlives a server that was killed. doors: whether what is public in
-    the world is reached from this machine, at 127.18.0.0/15.
+    before it is not ready, and how long the world outlives a server that was killed. doors: the /15 of this
+    machine's loopback at which it reaches what is public in the world, "" for none.
     """
 
     owner: Credentials
@@ -45,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval: float = 10.0
     heartbeat_grace: float = 40.0
     linger: float = 60.0
-    doors: bool = True
+    doors: str = DOORS
 
     @property
     def url(self) -> str:
@@ -74,6 +77,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if faults:
             raise InvalidArguments(*faults)
         return self
+
+
+def doors_network(text: str) -> str:
+    """What `--doors` says: a /15 of 127.0.0.0/8, or "" for `none`. Raises InvalidArguments."""
+    if text == "none":
+        return ""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        network = ipaddress.IPv4Network("0.0.0.0/0")
+    if network.prefixlen != 15 or not network.subnet_of(LOOPBACK) or ipaddress.IPv4Address("127.0.0.1") in network:
+        raise InvalidArguments(Fault("--doors", "format", f"{text!r} is neither none nor a /15 as {DOORS} is"))
+    return text
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces
@@ -18,7 +19,9 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 
 from hideaway import __version__
-from hideaway.api.call import Settings
+from hideaway.api.access import NOBODY
+from hideaway.api.call import Call, Settings
+from hideaway.api.metadata import Question, Told, tell
 from hideaway.api.pipeline import Api
 from hideaway.api.products import PRODUCTS
 from hideaway.backends.base import Backend
@@ -32,6 +35,7 @@ from hideaway.cloud.founding import found
 from hideaway.control.loop import Loop
 from hideaway.control.report import report
 from hideaway.fabric.model import Fabric
+from hideaway.server.inside import LentServer, present
 from hideaway.server.opening import opening_product
 from hideaway.server.options import DataPlane, Options
 from hideaway.server.own import Inside, own_product, theirs
@@ -39,6 +43,9 @@ from hideaway.server.seen import Sight
 from hideaway.server.state import Folder, Server
 from hideaway.server.variables import exports
 from hideaway.store import Store
+
+if TYPE_CHECKING:
+    from hideaway.backends.linux import LinuxBackend
 
 Say = Callable[[str], None]
 
@@ -50,8 +57,9 @@ HEADER_SECONDS = 30
 class Running:
     """The parts of one server, wired. Making it starts nothing."""
 
-    def __init__(self, options: Options, store: Store, backend: Backend | None):
-        self.options, self.store, self.backend = options, store, backend
+    def __init__(self, options: Options, store: Store, backend: LinuxBackend | None):
+        self.options, self.store, self.world = options, store, backend
+        self.backend: Backend | None = backend
         self.clock, self.ids = SystemClock(), Ids()
         self.data_plane = "linux" if backend else "none"
         self.loop: Loop | None = None
@@ -86,6 +94,17 @@ class Running:
     def _report(self, organization_id: str, shown: Callable[[Document], bool]) -> Item:
         _, ledger = self.store.snapshot()
         return report(ledger, organization_id, data_plane=self.data_plane, error=self._error(), shown=shown)
+
+    def tell(self, question: Question) -> Told:
+        """What a host is told about itself."""
+        with self.store.transaction() as ledger:
+            change = Change(ledger, self.clock.now(), self.ids, self.options.pace)
+            write = question.method != "GET"
+            call = Call(
+                change=change, principal=NOBODY, settings=self.api.settings, area="Instances", write=write,
+                params={}, place="",
+            )  # fmt: skip
+            return tell(call, question)
 
     def _fabric(self) -> Fabric:
         return self.backend.present().fabric if self.backend else Fabric()
@@ -170,7 +189,9 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="hideaway-", ignore_cleanup_errors=True)
 
 
-def _backend(options: Options, folder: Folder | None, ends: contextlib.ExitStack) -> tuple[Backend | None, bool, str]:
+def _backend(
+    options: Options, folder: Folder | None, ends: contextlib.ExitStack
+) -> tuple[LinuxBackend | None, bool, str]:
     """The data plane that was asked for, up, and whether its world was adopted; or None and why there is none."""
     if options.data_plane == DataPlane.NONE:
         return None, False, "as asked"
@@ -193,28 +214,37 @@ async def _serve(
 ) -> None:
     port = _free_port(options)
     options = msgspec.structs.replace(options, port=port)
-    http = HttpServer(
-        running.api.application(),
-        address=options.host,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,  # telling 1 from 2 waits for a first byte without a limit; no official client speaks 2
-        backlog=CONNECTIONS,
-        backpressure=_connections(),  # a connection that is kept alive counts
-        log_enabled=False,
-        websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
-    )
+    application, more = running.api.application(), _settings()
+    http = HttpServer(application, address=options.host, port=port, **more)
     serving = asyncio.create_task(http.serve())
     await _listening(options, serving)
-    if folder is not None:
-        folder.keep_server(Server(url=options.url, pid=os.getpid(), data_plane=running.data_plane, version=__version__))
-    _welcome(options, running, folder, why_not, say)
-    await stop.wait()
-    say("stopping")
+    async with contextlib.AsyncExitStack() as ends:
+        if running.world is not None:
+            lent = present(running.world, lambda listener: LentServer(listener, application, **more), running.tell)
+            await ends.enter_async_context(lent)
+        if folder is not None:
+            folder.keep_server(
+                Server(url=options.url, pid=os.getpid(), data_plane=running.data_plane, version=__version__)
+            )
+        _welcome(options, running, folder, why_not, say)
+        await stop.wait()
+        say("stopping")
     http.stop()  # type: ignore[no-untyped-call]  # granian's own
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):
         await asyncio.wait_for(serving, 5)
+
+
+def _settings() -> dict[str, Any]:
+    """How HTTP is served, wherever it is."""
+    return {
+        "interface": Interfaces.ASGI,
+        "http": HTTPModes.http1,  # telling 1 from 2 waits for a first byte without a limit; no official client speaks 2
+        "backlog": CONNECTIONS,
+        "backpressure": _connections(),  # a connection that is kept alive counts
+        "log_enabled": False,
+        "websockets": False,
+        "http1_settings": HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+    }
 
 
 def _connections() -> int:

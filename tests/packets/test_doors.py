@@ -20,6 +20,7 @@ import pytest
 
 from hideaway.backends.base import OpenDoor, WorldLost
 from hideaway.backends.linux import LinuxBackend
+from hideaway.fabric.doors import DOORS, outside
 from hideaway.fabric.model import EDGE_V4, PROBE_V4, USER_V4, Fabric, Protocol
 from hideaway.plan import plan
 from tests.fabrics import GATEWAY_V4, NODE_V4, WEB_PORT, accept, cluster, fabric, group, node, pat, probe, tcp
@@ -27,6 +28,9 @@ from tests.packets.inside import ECHO, Inside
 
 pytestmark = pytest.mark.packets
 
+NETWORK = f"127.{32 + os.getpid() % 100 * 2}.0.0/15"
+"""This process's own: tests may run beside others, and clouds at the same place take each other's doors."""
+OUTSIDE, OUTSIDE_PROBE = (outside(address, NETWORK) for address in (NODE_V4, PROBE_V4))
 PORT = 7000
 PATIENCE = 20.0
 MEGABYTE = 1 << 20
@@ -53,7 +57,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def backend(packets: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxBackend]:
-    made = LinuxBackend(tmp_path_factory.mktemp("state"), linger=5, heartbeat_interval=0.3)
+    made = LinuxBackend(tmp_path_factory.mktemp("state"), linger=5, heartbeat_interval=0.3, doors=NETWORK)
     made.up()
     yield made
     made.close()
@@ -113,8 +117,27 @@ def running(world: Inside, program: str, port: int = PORT) -> Iterator[None]:
 def test_a_door_leads_to_what_is_served_and_comes_from_the_users_address(world: Inside) -> None:
     become(world.backend, cluster(tcp(WEB_PORT)))
     where = at(world.backend, NODE_V4, WEB_PORT)
-    assert where == ("127.18.16.2", WEB_PORT)
+    assert where == (OUTSIDE, WEB_PORT)
     assert page(where) == USER_V4
+
+
+def test_the_place_is_the_same_in_another_network() -> None:
+    assert outside("198.18.16.2", DOORS) == "127.18.16.2"
+    assert outside("198.19.255.254", DOORS) == "127.19.255.254"
+
+
+def test_another_network_under_the_next_server(world: Inside) -> None:
+    become(world.backend, cluster(tcp(WEB_PORT)))
+    elsewhere = LinuxBackend(world.backend.folder.parent, linger=5, doors="127.16.0.0/15")
+    world.backend.leave()
+    assert elsewhere.up()
+    try:
+        assert at(elsewhere, NODE_V4, WEB_PORT)[0] == "127.16.16.2"
+        assert refused((OUTSIDE, WEB_PORT))
+    finally:
+        elsewhere.leave()
+        assert world.backend.up()
+    assert page(at(world.backend, NODE_V4, WEB_PORT)) == USER_V4
 
 
 def test_there_is_no_door_to_what_a_filter_closes_to_users(world: Inside) -> None:
@@ -208,7 +231,7 @@ def test_datagrams_find_their_way_back(world: Inside) -> None:
     udp = accept(protocol=Protocol.UDP, ports=(PORT, PORT))
     become(world.backend, cluster(udp))
     where = at(world.backend, NODE_V4, PORT, "udp")
-    assert where == ("127.18.16.2", PORT)
+    assert where == (OUTSIDE, PORT)
     with running(world, UDP):
         clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
         for number, client in enumerate(clients):
@@ -237,28 +260,28 @@ def test_a_port_that_somebody_asks_for(world: Inside) -> None:
         assert channel.recv(1) == b"x"
     become(world.backend, Fabric())
     become(world.backend, fabric(node(), probe(), filters=(everybody,)))
-    assert at(world.backend, NODE_V4, 3000) == ("127.18.16.2", 3000)
+    assert at(world.backend, NODE_V4, 3000) == (OUTSIDE, 3000)
 
 
 def test_a_port_that_cannot_be_had_has_another(world: Inside) -> None:
-    with socket.create_server(("127.18.16.2", WEB_PORT)):
+    with socket.create_server((OUTSIDE, WEB_PORT)):
         become(world.backend, cluster(tcp(WEB_PORT)))
         where = at(world.backend, NODE_V4, WEB_PORT)
-        assert where == ("127.18.16.2", WEB_PORT + 8000)
+        assert where == (OUTSIDE, WEB_PORT + 8000)
         assert page(where) == USER_V4
     world.backend.check()
-    assert at(world.backend, NODE_V4, WEB_PORT) == ("127.18.16.2", WEB_PORT)
+    assert at(world.backend, NODE_V4, WEB_PORT) == (OUTSIDE, WEB_PORT)
 
 
 def test_ports_that_need_root_are_remapped_for_others(world: Inside) -> None:
     become(world.backend, fabric(probe()))
     where = at(world.backend, PROBE_V4, 80)
     try:
-        socket.create_server(("127.18.9.8", 80)).close()
-        assert where == ("127.18.9.9", 80)
+        socket.create_server((OUTSIDE_PROBE.replace(".9.9", ".9.8"), 80)).close()
+        assert where == (OUTSIDE_PROBE, 80)
     except OSError as error:
         assert error.errno == errno.EACCES  # noqa: PT017
-        assert where == ("127.18.9.9", 8080)
+        assert where == (OUTSIDE_PROBE, 8080)
     assert page(where) == USER_V4
 
 
@@ -271,14 +294,14 @@ def state(packets: None, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_doors_outlive_the_server_and_are_the_same_under_the_next(state: Path) -> None:
-    first = LinuxBackend(state, linger=30)
+    first = LinuxBackend(state, linger=30, doors=NETWORK)
     first.up()
     become(first, cluster(tcp(WEB_PORT), tcp(PORT)))
     where, other = at(first, NODE_V4, WEB_PORT), at(first, NODE_V4, PORT)
     with Inside(first).started("node", ECHO, str(PORT)), socket.create_connection(other, PATIENCE) as channel:
         first.leave()
         assert page(where) == USER_V4
-        second = LinuxBackend(state, linger=30)
+        second = LinuxBackend(state, linger=30, doors=NETWORK)
         assert second.up()
         channel.sendall(b"x")  # the connection that was there before goes on
         assert channel.recv(1) == b"x"
@@ -289,7 +312,7 @@ def test_doors_outlive_the_server_and_are_the_same_under_the_next(state: Path) -
 
 
 def test_a_world_that_was_killed_has_its_doors_again(state: Path) -> None:
-    backend = LinuxBackend(state, linger=30)
+    backend = LinuxBackend(state, linger=30, doors=NETWORK)
     backend.up()
     become(backend, cluster(tcp(WEB_PORT)))
     where = at(backend, NODE_V4, WEB_PORT)
@@ -307,7 +330,7 @@ def test_a_world_that_was_killed_has_its_doors_again(state: Path) -> None:
 
 
 def test_a_porter_that_was_killed_gets_its_doors_again(state: Path) -> None:
-    backend = LinuxBackend(state, linger=30)
+    backend = LinuxBackend(state, linger=30, doors=NETWORK)
     backend.up()
     become(backend, cluster(tcp(WEB_PORT)))
     where = at(backend, NODE_V4, WEB_PORT)
@@ -318,9 +341,9 @@ def test_a_porter_that_was_killed_gets_its_doors_again(state: Path) -> None:
 
 
 def test_no_doors_where_none_are_wanted(state: Path) -> None:
-    backend = LinuxBackend(state, linger=30, doors=False)
+    backend = LinuxBackend(state, linger=30, doors="")
     backend.up()
     become(backend, cluster(tcp(WEB_PORT)))
     assert backend.doors() == ()
-    assert refused(("127.18.16.2", WEB_PORT))
+    assert refused((OUTSIDE, WEB_PORT))
     backend.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,23 +16,22 @@ import msgspec
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.backends.linux import journal, names, seeing, text, world
-from hideaway.backends.linux.channel import Channel
+from hideaway.backends.linux.channel import Channel, Line
 from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.operations import Operation, Performed, Stamp
 from hideaway.backends.linux.staff import Staff
 from hideaway.base.errors import HideawayError, NotFound
-from hideaway.fabric.doors import Door, doors
-from hideaway.fabric.model import USER_V4, Fabric
+from hideaway.fabric.doors import DOORS, Door, Reckoner
+from hideaway.fabric.model import API_PORT, EDGE_V4, USER_V4, Fabric
 from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
-from hideaway.plan.steps import EDGE_RULES, VOLUMES, SetPulse, rules_of
+from hideaway.plan.steps import EDGE_RULES, VOLUMES, AddHost, RemoveHost, SetPulse, rules_of
 
 log = logging.getLogger(__name__)
 
-PULSE = "pulse.sock"
-PULSE_PATIENCE = 10.0
+PULSE, PORTER, HERALD, GUESTS = "pulse.sock", "porter.sock", "herald.sock", "guests.sock"
 APPLY_PATIENCE = 600.0
 EDGE_HOST, WORLD_HOST = "edge", "world"
 """What `command` calls the edge and the namespace of the bridges, where no host has that name."""
@@ -44,7 +43,8 @@ class LinuxBackend:
     state is the server's folder: the world's things are in its folder `world`, and what services keep beyond the world
     (databases) in its folder `data`. rootless: without root, in a user
     namespace; None decides by who this process is. linger: seconds that the world outlives its server.
-    heartbeat_interval: seconds between a node's heartbeats. doors: whether doors lead in from the machine outside.
+    heartbeat_interval: seconds between a node's heartbeats. doors: where on this machine the
+    world's public addresses are reached (see fabric.doors), "" for nowhere.
     """
 
     def __init__(
@@ -54,22 +54,24 @@ class LinuxBackend:
         rootless: bool | None = None,
         linger: float = 60,
         heartbeat_interval: float = 10,
-        doors: bool = True,
+        doors: str = DOORS,
     ):
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
         self._staff = Staff(self.folder, self.folder.parent / "data")
-        self._doors = Doors(self.folder) if doors else None
+        self._doors = Doors(Line(self.folder, PORTER, self.alive), doors)
+        self._reckoner = Reckoner() if doors else None
         self._wishes = Wishes(self.folder.parent / "doors.json")
-        self._lock, self._pulse_lock = threading.RLock(), threading.Lock()
+        self._lock = threading.RLock()
         self._world: world.World | None = None
         self._present = Present()
         self._stamps: dict[str, int] = {}
         self._kept = journal.Journal(world="")
         """The journal that was written last."""
         self._followed: Counter[str] = Counter()  # namespaces in which a packet is being followed
-        self._pulse: Channel | None = None
+        self._pulse = Line(self.folder, PULSE, self.alive)
+        self._herald = Line(self.folder, HERALD, self.alive)
 
     def up(self) -> bool:
         """Adopt the living world of the state folder, or make one. See Backend."""
@@ -99,11 +101,17 @@ class LinuxBackend:
             self._present = Present(suspects=frozenset({VOLUMES}))
             self._stamps = self._perform(tuple(text.base())).stamps
             self._remember()
-        porter = [*world.program("porter"), "--source", USER_V4]
-        living.channel.ask("employ", name="porter", namespace=names.EDGE_NAMESPACE, argv=porter)
-        living.channel.ask("employ", name="pulse", argv=[*world.program("pulse"), "--world", living.id])
+        own = ["--world", living.id]
+        for name, namespace, arguments in (
+            ("porter", names.EDGE_NAMESPACE, ["--source", USER_V4]),
+            ("herald", names.METADATA_NAMESPACE, own),
+            ("pulse", names.SWITCH, own),
+        ):
+            argv = [*world.program(name), *arguments]
+            living.channel.ask("employ", name=name, namespace=namespace, argv=argv)
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
-        self._attend()
+        self._tell_herald()
+        self._attend(look=True)
         return adopted
 
     def present(self) -> Present:
@@ -127,6 +135,8 @@ class LinuxBackend:
                     self._tell_pulse(step)
                 self._staff.come(step, keeper)
             self._present = Present(fabric=wanted)
+            if any(isinstance(step, AddHost | RemoveHost) for step in steps):
+                self._tell_herald()
             guarded = self._guarded()
             self._stamps = {name: stamp for name, stamp in (before | done.stamps).items() if name in guarded}
             self._remember()
@@ -141,11 +151,11 @@ class LinuxBackend:
             ours = self._guarded()
             changed = ours.keys() - self._intact(ours)
             self._doubt(frozenset(ours[name] for name in changed if not self._followed[name]))
-            self._attend()
+            self._attend(look=True)
 
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived. See Backend."""
-        answer = self._ask_pulse("ages")
+        answer = self._pulse.ask("ages")
         return {str(source): float(age) for source, age in answer["ages"].items()}
 
     def services(self) -> dict[str, Observed]:
@@ -160,8 +170,9 @@ class LinuxBackend:
 
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         """The doors from the machine outside into the world. See Backend."""
-        wanted = [door for door in self._wanted_doors() if host in (None, door.host)]
-        return tuple(self._doors.open(wanted)) if self._doors else ()
+        with self._lock:
+            wanted = [door for door in self._wanted_doors() if host in (None, door.host)]
+        return tuple(self._doors.open(wanted)) if self._reckoner else ()
 
     def open(self, host: str, protocol: str, port: int) -> None:
         """Have a door to a port of a host, from now on and after every restart. See Backend."""
@@ -206,6 +217,32 @@ class LinuxBackend:
         """A command line that writes a pcap of an interface. See Backend."""
         return self.command(host, [*world.program("capture"), interface])
 
+    def name(self) -> str:
+        """What the world is called that this process serves; "" while it serves none."""
+        return self._world.id if self._world is not None else ""
+
+    def api_socket(self) -> socket.socket:
+        """A socket that listens where the world looks for the cloud's API. It goes with the world. Raises WorldLost."""
+        self._held()
+        return self._doors.lend(EDGE_V4, API_PORT)
+
+    def guests_socket(self) -> socket.socket:
+        """A socket on which the herald asks what hosts want to know of themselves."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.folder / GUESTS).unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            listener.bind(f"/proc/self/fd/{descriptor}/{GUESTS}")  # a whole path may be too long for a socket
+            (self.folder / GUESTS).chmod(0o600)
+            listener.listen(256)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.close(descriptor)
+        return listener
+
     def keeper(self) -> int:
         """The process id of the world's first process, seen from here. Raises WorldLost."""
         return world.keeper_of(self.folder)
@@ -242,15 +279,14 @@ class LinuxBackend:
             channel.close()
 
     def _wanted_doors(self) -> tuple[Door, ...]:
-        return doors(self._present.fabric, self._wishes.kept())
+        return self._reckoner.doors(self._present.fabric, self._wishes.kept()) if self._reckoner else ()
 
-    def _attend(self) -> None:
+    def _attend(self, look: bool = False) -> None:
         """Have the doors that the world calls for. Without them it lives all the same, and `check` tries again."""
-        if self._doors is not None:
-            try:
-                self._doors.attend(self._wanted_doors())
-            except HideawayError as error:
-                log.warning("doors: %s", error)
+        try:
+            self._doors.attend(self._wanted_doors(), look=look)
+        except HideawayError as error:
+            log.warning("doors: %s", error)
 
     @property
     def _journal(self) -> Path:
@@ -262,11 +298,9 @@ class LinuxBackend:
         return self._world
 
     def _let_go(self) -> None:
-        if self._doors is not None:
-            self._doors.forget()
-        if self._pulse is not None:
-            self._pulse.close()
-            self._pulse = None
+        self._doors.forget()
+        self._pulse.close()
+        self._herald.close()
         if self._world is not None:
             self._world.forget()
             self._world = None
@@ -323,6 +357,12 @@ class LinuxBackend:
         orders = msgspec.to_builtins(list(operations))
         return msgspec.convert(self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders), Performed)
 
+    def _tell_herald(self) -> None:
+        """Which hosts to tell about themselves. One that was built anew has a new wire under the old name."""
+        told = [host.id for host in self._present.fabric.hosts if host.metadata]
+        hosts = [{"host": host, "link": names.metadata_link(host)} for host in told]
+        self._herald.ask("set", settings={"world": self._held().id, "hosts": hosts})
+
     def _tell_pulse(self, step: SetPulse) -> None:
         listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]
         beats = [{**msgspec.to_builtins(h), "namespace": names.namespace(h.source)} for h in step.heartbeats]
@@ -332,24 +372,7 @@ class LinuxBackend:
             "listeners": listeners,
             "heartbeats": beats,
         }
-        self._ask_pulse("set", settings=settings)
-
-    def _ask_pulse(self, op: str, **said: Any) -> dict[str, Any]:
-        """Ask the pulse, which may just be starting; raises WorldLost when it stays silent."""
-        self._held()
-        deadline = time.monotonic() + PULSE_PATIENCE
-        with self._pulse_lock:
-            while True:
-                try:
-                    self._pulse = self._pulse or Channel(self.folder, PULSE)
-                    return self._pulse.ask(op, PULSE_PATIENCE, **said)
-                except WorldLost:
-                    if self._pulse is not None:
-                        self._pulse.close()
-                        self._pulse = None
-                    if time.monotonic() > deadline or not self.alive():
-                        raise
-                time.sleep(0.02)
+        self._pulse.ask("set", settings=settings)
 
 
 def _namespace(fabric: Fabric, host: str) -> str:

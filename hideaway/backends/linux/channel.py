@@ -1,4 +1,4 @@
-"""Asking the keeper, the pulse and the porter: JSON lines over a Unix socket in the state folder."""
+"""Asking the keeper and the programs of the world: JSON lines over a Unix socket in the state folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,46 @@ class Channel:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.close()
+
+
+class Line:
+    """To a program of the world, which may just be starting: connects until it answers, for patience seconds in all.
+
+    alive tells whether waiting has any sense. Safe to use from several threads.
+    """
+
+    def __init__(self, folder: Path, name: str, alive: Callable[[], bool], patience: float = 10):
+        self.folder, self.name, self.alive, self.patience = folder, name, alive, patience
+        self._lock = threading.Lock()
+        self._channel: Channel | None = None
+
+    def ask(self, op: str, /, *, descriptors: Sequence[int] = (), **said: Any) -> dict[str, Any]:
+        """One request, one answer; may be asked twice when the program ends in between. Raises Refused, WorldLost."""
+        deadline = time.monotonic() + self.patience
+        with self._lock:
+            while True:
+                try:
+                    self._channel = self._channel or Channel(self.folder, self.name)
+                    return self._channel.ask(op, self.patience, descriptors=descriptors, **said)
+                except WorldLost:
+                    self._close()
+                    if time.monotonic() > deadline or not self.alive():
+                        raise
+                time.sleep(0.02)
+
+    def take(self) -> socket.socket:
+        """The socket that came with the last answer."""
+        with self._lock:
+            if self._channel is None or not self._channel.descriptors:
+                raise WorldLost(f"no socket came from {self.name}")
+            return socket.socket(fileno=self._channel.descriptors.pop())
+
+    def close(self) -> None:
+        """Hang up; the next question connects anew."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None

@@ -12,133 +12,149 @@ import logging
 import os
 import socket
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hideaway.backends.base import OpenDoor, WorldLost
-from hideaway.backends.linux.channel import Channel
-from hideaway.fabric.doors import Door
+from hideaway.backends.base import OpenDoor
+from hideaway.backends.linux.channel import Line
+from hideaway.fabric.doors import Door, outside
 
 log = logging.getLogger(__name__)
 
-SOCKET = "porter.sock"
-PATIENCE = 10.0  # seconds
 TOGETHER = 200
 """Sockets handed over in one message: the kernel takes 253."""
 BACKLOG = 4096
 STEPS = (0, 8000, 20000, 30000, 40000, 50000)
 """A door's port outside, above the port that it leads to: 80 is 8080 where 80 cannot be had, and 22 is 8022."""
 
+Key = tuple[str, str, int]
+
 
 class Doors:
-    """The doors of one world. folder is the world's; all that is wanted is said each time, as everywhere."""
+    """The doors of one world, at a network of this machine (see fabric.doors.outside)."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, porter: Line, network: str):
+        self._porter, self._network = porter, network
         self._lock = threading.Lock()
-        self._channel: Channel | None = None
-        self._faults: dict[Door, str] = {}
+        self._there: dict[Key, Present] | None = None
+        """What the porter holds, as far as is known."""
+        self._faults: dict[Key, str] = {}
 
-    def attend(self, wanted: Iterable[Door]) -> None:
-        """Open what is not open yet and close what shall not be; what stays is not disturbed. Raises WorldLost."""
+    def attend(self, wanted: Iterable[Door], *, look: bool = False) -> None:
+        """Open what is not open yet and close all but these; what stays is not disturbed.
+
+        look: ask the porter what it holds, which may be another than the one that was told before; and have doors back
+        at the ports where they belong. Raises HideawayError.
+        """
         with self._lock:
-            there = self._listed()
-            doors = {_key(door): door for door in wanted}
-            gone = [key for key in there if key not in doors]
-            if gone:
-                self._ask("close", doors=[_named(key) for key in gone])
-            ports = _ports(doors.values())
-            self._faults = {}
-            made: list[tuple[Door, socket.socket]] = []
+            there = self._listed() if look or self._there is None else self._there
+            doors = {_key(door): self._outside(door) for door in wanted}
+            gone = [key for key, each in there.items() if key not in doors or doors[key][0] != each.at[0]]
+            there = {key: each for key, each in there.items() if key not in gone}
+            made, self._faults, self._there = dict[Key, socket.socket](), {}, None
+            taken = set(doors.values())
             try:
-                for key, door in doors.items():
-                    channel = self._made(door, there.get(key), ports)
-                    if channel is not None:
-                        made.append((door, channel))
-                for start in range(0, len(made), TOGETHER):
-                    some = made[start : start + TOGETHER]
-                    named = [_named(_key(door)) for door, _channel in some]
-                    self._ask("open", [channel.fileno() for _door, channel in some], doors=named)
+                for key, at in doors.items():
+                    if key not in there:
+                        self._have(made, key, at, taken)
+                    elif look and there[key].at != at and not there[key].open:
+                        self._have(made, key, at, taken, STEPS[:1])
+                self._tell(made, gone)
+                told = {key: Present(at=channel.getsockname()) for key, channel in made.items()}
             finally:
-                for _door, channel in made:
+                for channel in made.values():
                     channel.close()  # the porter's own copies stay
+            self._there = {**there, **told}
 
-    def _made(self, door: Door, present: dict[str, Any] | None, ports: Mapping[str, set[int]]) -> socket.socket | None:
-        """A new socket for a door that has none, or that could move to the port where it belongs."""
-        if present is not None and (present["at"][1] == door.port or present["open"]):
-            return None
-        steps = STEPS if present is None else STEPS[:1]
-        fault = ""
-        for step in steps:
-            port = door.port + step
-            if port > 65535 or (step and port in ports[_outside(door.address)]):
+    def _have(
+        self,
+        made: dict[Key, socket.socket],
+        key: Key,
+        at: tuple[str, int],
+        taken: Set[tuple[str, int]],
+        steps: Sequence[int] = STEPS,
+    ) -> None:
+        """A new socket for a door, at the first port of its steps that can be had and is no other door's."""
+        address, own = at
+        for port in (own + step for step in steps):
+            if port > 65535 or (port != own and (address, port) in taken):
                 continue
             try:
-                return _listener(door.protocol, _outside(door.address), port)
+                made[key] = _listener(key[1], address, port)
+                self._faults.pop(key, None)
+                return
             except OSError as error:
+                self._faults.setdefault(key, f"{address}:{port}: {error.strerror}")
                 if error.errno not in (errno.EACCES, errno.EADDRINUSE):
-                    fault = f"{_outside(door.address)}:{port}: {error.strerror}"
-                    break
-                fault = f"{_outside(door.address)}:{door.port} cannot be had, nor the ports that stand for it"
-        if present is None:
-            self._faults[door] = fault
-        return None
+                    return
+
+    def _outside(self, door: Door) -> tuple[str, int]:
+        """Where a door belongs."""
+        return outside(door.address, self._network), door.port
+
+    def _tell(self, made: Mapping[Key, socket.socket], gone: Sequence[Key]) -> None:
+        if gone:
+            self._porter.ask("close", doors=[_named(key) for key in gone])
+        keys = list(made)
+        for start in range(0, len(keys), TOGETHER):
+            some = keys[start : start + TOGETHER]
+            self._porter.ask("open", descriptors=[made[k].fileno() for k in some], doors=list(map(_named, some)))
 
     def open(self, wanted: Iterable[Door]) -> Iterator[OpenDoor]:
-        """These doors and where they are."""
+        """These doors and where they are. Raises HideawayError."""
         with self._lock:
             there, faults = self._listed(), dict(self._faults)
         for door in wanted:
-            found = there.get(_key(door))
+            found = there.get(_key(door), NOWHERE)
             yield OpenDoor(
                 host=door.host,
                 address=door.address,
                 protocol=door.protocol,
                 port=door.port,
-                at=found["at"][0] if found else "",
-                at_port=found["at"][1] if found else 0,
-                fault="" if found else faults.get(door, "not open yet"),
-                opened=found["opened"] if found else 0,
-                open=found["open"] if found else 0,
+                at=found.at[0],
+                at_port=found.at[1],
+                fault="" if found.at[0] else faults.get(_key(door), "not open yet"),
+                opened=found.opened,
+                open=found.open,
             )
 
     def lend(self, address: str, port: int) -> socket.socket:
-        """A socket that listens at an address of the edge. Raises WorldLost, or Refused where it cannot be."""
+        """A socket that listens at an address of the edge. Raises HideawayError."""
         with self._lock:
-            self._ask("lend", address=address, port=port)
-            assert self._channel is not None
-            return socket.socket(fileno=self._channel.descriptors.pop())
+            self._porter.ask("lend", address=address, port=port)
+            return self._porter.take()
 
     def forget(self) -> None:
         """Leave the porter as it is."""
         with self._lock:
-            self._forget()
+            self._there = None
+            self._porter.close()
 
-    def _forget(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+    def _listed(self) -> dict[Key, Present]:
+        found = msgspec.convert(self._porter.ask("list")["doors"], list[Listed])
+        return {(each.address, each.protocol, each.port): each for each in found}
 
-    def _listed(self) -> dict[tuple[str, str, int], dict[str, Any]]:
-        listed = self._ask("list")["doors"]
-        return {(each["address"], each["protocol"], each["port"]): each for each in listed}
 
-    def _ask(self, op: str, descriptors: list[int] | None = None, /, **said: Any) -> dict[str, Any]:
-        """Ask the porter, which may just be starting. Nothing is asked twice: a list is first, and finds it again."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self._channel = self._channel or Channel(self.folder, SOCKET)
-                return self._channel.ask(op, PATIENCE, descriptors=descriptors or (), **said)
-            except WorldLost:
-                self._forget()
-                if op != "list" or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.02)
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """A door that is there: where it listens, the connections that it had, and has."""
+
+    at: tuple[str, int]
+    opened: int = 0
+    open: int = 0
+
+
+class Listed(Present, frozen=True, kw_only=True):
+    """The same as the porter says it."""
+
+    address: str
+    protocol: str
+    port: int
+
+
+NOWHERE = Present(at=("", 0))
 
 
 class Wishes:
@@ -148,10 +164,10 @@ class Wishes:
         self.file = file
         self._lock = threading.Lock()
 
-    def kept(self) -> dict[str, list[tuple[str, int]]]:
+    def kept(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Host's id -> ports. A file that says nothing that can be read counts as none."""
         try:
-            return msgspec.json.decode(self.file.read_bytes(), type=dict[str, list[tuple[str, int]]])
+            return msgspec.json.decode(self.file.read_bytes(), type=dict[str, tuple[tuple[str, int], ...]])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
@@ -168,26 +184,13 @@ class Wishes:
             os.replace(new, self.file)
 
 
-def _key(door: Door) -> tuple[str, str, int]:
+def _key(door: Door) -> Key:
     return (door.address, door.protocol, door.port)
 
 
-def _named(key: tuple[str, str, int]) -> dict[str, Any]:
+def _named(key: Key) -> dict[str, Any]:
     address, protocol, port = key
     return {"address": address, "protocol": protocol, "port": port}
-
-
-def _outside(address: str) -> str:
-    """198.18.a.b in the world is 127.18.a.b outside."""
-    return f"127.{address.split('.', 1)[1]}"
-
-
-def _ports(wanted: Iterable[Door]) -> dict[str, set[int]]:
-    """The ports that are doors' own at each address outside: none of them stands for another."""
-    found: dict[str, set[int]] = {}
-    for door in wanted:
-        found.setdefault(_outside(door.address), set()).add(door.port)
-    return found
 
 
 def _listener(protocol: str, address: str, port: int) -> socket.socket:

@@ -12,6 +12,10 @@ import re
 from hideaway.fabric.model import Port
 
 EDGE_NAMESPACE = "edge"
+METADATA_NAMESPACE = "metadata"
+"""Where hosts' wires lead, by which they are told about themselves."""
+METADATA_LINK = "metadata"
+"""What a host calls its end of that wire."""
 SWITCH = ""
 """The world's own network namespace, where the bridges are."""
 
@@ -56,6 +60,11 @@ def hidden_links(host: str) -> str:
 def twin_link(host: str, port: str) -> str:
     """The other end of the link that has its place."""
     return f"y{_hash(host, 7)}{_hash(port, 7)}"
+
+
+def metadata_link(host: str) -> str:
+    """The far end of the wire by which a host is told about itself."""
+    return f"m{_hash(host, 14)}"
 
 
 def bridge(segment: str) -> str:

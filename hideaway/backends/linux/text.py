@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from hideaway.backends.linux import names, rules, sweeps
 from hideaway.backends.linux.operations import Appear, Ip, Know, Nft, Operation, Relink, Settle, Sysctl, Unlink, Vanish
-from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, USER_V4, Port
+from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, METADATA_V4, METADATA_V6, USER_V4, Port
 from hideaway.plan.steps import (
     AddHost,
     AddPort,
@@ -34,6 +34,7 @@ S = TypeVar("S", bound=Step)
 QUEUES = "numtxqueues 1 numrxqueues 1"
 """veth makes one queue a processor otherwise."""
 BASE_METRIC = 100
+WIRE_MAC = "02:6d:00:00:00:01"
 
 SYSCTLS = {
     # Written before any interface is there: interfaces take `default` over.
@@ -85,6 +86,9 @@ def base() -> Iterator[Operation]:
     )
     yield Ip(namespace=edge, lines=lines)
     yield from _edge(SetEdge())
+    yield Appear(namespaces=(names.METADATA_NAMESPACE,), sysctls=SYSCTLS)
+    addresses = (f"address replace {METADATA_V4}/32 dev lo", f"address replace {METADATA_V6}/128 dev lo nodad")
+    yield Ip(namespace=names.METADATA_NAMESPACE, lines=("link set lo up", *addresses))
 
 
 def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
@@ -94,10 +98,11 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *_segments(_of(AddSegment, steps)),
         *_namespaces(_of(AddHost, steps)),
         *(op for step in _of(SetRules, steps) for op in _rules(step)),
+        *_wires(_of(AddHost, steps)),
         *_links(_of(AddPort, steps)),
         *_hosts(steps),
         *map(_know, _of(SetNeighbours, steps)),
-        *_settled(_of(AddPort, steps)),
+        *_settled(_of(AddPort, steps), _of(AddHost, steps)),
         *(op for step in _of(SetLink, steps) for op in _damaged(step)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
         *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
@@ -121,6 +126,7 @@ def _removals(steps: Sequence[Step]) -> Iterator[Operation]:
         prefixes = (*map(names.switch_links, hosts), *map(names.hidden_links, hosts))
         yield Unlink(namespace=names.SWITCH, names=at_switch + bridges, prefixes=prefixes)
     if hosts:
+        yield Unlink(namespace=names.METADATA_NAMESPACE, names=tuple(map(names.metadata_link, hosts)))
         yield Vanish(namespaces=tuple(map(names.namespace, hosts)))
 
 
@@ -152,6 +158,33 @@ def _rules(step: SetRules) -> Iterator[Operation]:
         yield sweeps.gateway_sweep(step)
 
 
+def _wires(steps: Sequence[AddHost]) -> Iterator[Operation]:
+    """What leads hosts to where they are told about themselves. Both ends have one MAC, so nobody asks for the other's.
+
+    All hosts look alike from there: each wire is the way to everything, for whoever answers on it (SO_BINDTODEVICE).
+    """
+    lines = []
+    for step in steps:
+        if step.metadata:
+            link = names.metadata_link(step.host)
+            peer = f"name {names.METADATA_LINK} netns {names.namespace(step.host)} address {WIRE_MAC} {QUEUES}"
+            lines.append(f"link add {link} address {WIRE_MAC} {QUEUES} type veth peer {peer}")
+            lines.append(f"link set {link} up arp off")
+            lines += [f"route append {everything} dev {link}" for everything in ("0.0.0.0/0", "::/0")]
+    if lines:
+        yield Ip(namespace=names.METADATA_NAMESPACE, lines=tuple(lines))
+
+
+def _wire_end() -> Iterator[str]:
+    """A host's end of its wire; its own addresses there are every host's."""
+    yield f"address add 169.254.42.43/32 dev {names.METADATA_LINK} scope link"
+    yield f"address add fd00:42::43/128 dev {names.METADATA_LINK} nodad"
+    yield f"link set {names.METADATA_LINK} up arp off"
+    # Not as addresses' peers: IPv6 forgets the way to a peer when the carrier comes.
+    yield f"route append {METADATA_V4}/32 dev {names.METADATA_LINK} src 169.254.42.43"
+    yield f"route append {METADATA_V6}/128 dev {names.METADATA_LINK}"
+
+
 def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
     edge = tuple(line for s in steps if s.port.link == EDGE for line in _edge_end(s.host, s.port))
     switch = tuple(line for s in steps if s.port.link != EDGE for line in _switch_end(s.host, s.port))
@@ -161,7 +194,7 @@ def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
         yield Ip(namespace=names.SWITCH, lines=switch)
 
 
-def _settled(steps: Sequence[AddPort]) -> Iterator[Operation]:
+def _settled(steps: Sequence[AddPort], hosts: Sequence[AddHost]) -> Iterator[Operation]:
     """Both ends: being asked, the kernel notices the carrier now and not within a second."""
     links: dict[str, list[str]] = defaultdict(list)
     for step in steps:
@@ -170,6 +203,9 @@ def _settled(steps: Sequence[AddPort]) -> Iterator[Operation]:
             links[names.EDGE_NAMESPACE].append(names.edge_link(step.host, step.port.id))
         else:
             links[names.SWITCH].append(names.switch_link(step.host, step.port.id))
+    for host in (step.host for step in hosts if step.metadata):
+        links[names.namespace(host)].append(names.METADATA_LINK)
+        links[names.METADATA_NAMESPACE].append(names.metadata_link(host))
     if links:
         yield Settle(links={namespace: tuple(found) for namespace, found in links.items()})
 
@@ -232,7 +268,7 @@ def _hosts(steps: Sequence[Step]) -> Iterator[Operation]:
     lines: dict[str, list[str]] = defaultdict(list)
     for step in steps:
         if isinstance(step, AddHost):
-            lines[step.host].append("link set lo up")
+            lines[step.host] += ["link set lo up", *(_wire_end() if step.metadata else ())]
         elif isinstance(step, AddPort):
             lines[step.host] += _host_end(step.port)
         elif isinstance(step, SetRoutes):

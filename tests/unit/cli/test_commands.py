@@ -184,3 +184,19 @@ def test_any_error_that_a_user_can_be_told_is_one_line(monkeypatch: pytest.Monke
     monkeypatch.setattr(env_module, "owner_of", refuse)
     assert run(["env"]) == NO
     assert capsys.readouterr().err == "hideaway: the thing is wrong: mend it\n"
+
+
+def test_open_prints_what_to_type(tmp_path: Path, capsys: Output) -> None:
+    door = {"address": "198.18.16.2", "port": 22, "protocol": "tcp", "at": "127.18.16.2:8022", "hint": "ssh it"}
+    lost = {**door, "port": 23, "at": "", "hint": "", "fault": "taken"}
+    answer = {"host": "h", "name": "web", "user_address": "198.18.0.2", "doors": [door]}
+    with serving(tmp_path, {("POST", "/hideaway/v1/open"): (200, answer)}) as fake:
+        assert run(["open", "web", "--port", "22", "--state", str(tmp_path)]) == 0
+        assert fake.asked[0][3] == {"resource": "web", "port": 22, "protocol": "tcp"}
+    assert capsys.readouterr().out == "198.18.16.2:22/tcp  ssh it\n"
+    with serving(tmp_path, {("POST", "/hideaway/v1/open"): (200, {**answer, "doors": [lost]})}):
+        assert run(["open", "web", "--state", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "198.18.16.2:23/tcp  taken\n"
+    with serving(tmp_path, {("POST", "/hideaway/v1/open"): (200, {**answer, "doors": []})}):
+        assert run(["open", "web", "--state", str(tmp_path)]) == 1
+    assert "--port" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 
 from hideaway.base.errors import InvalidArguments
 from hideaway.cloud.founding import Credentials
-from hideaway.server.options import Options, listen_address, url_of
+from hideaway.server.options import Options, doors_network, listen_address, url_of
 
 
 def options(**changes: object) -> Options:
@@ -58,3 +58,14 @@ def test_no_time_is_without_end(name: str, seconds: float) -> None:
 
 def test_the_defaults_can_work() -> None:
     assert options().check() == options()
+
+
+def test_where_doors_are() -> None:
+    assert doors_network("127.20.0.0/15") == "127.20.0.0/15"
+    assert doors_network("none") == ""
+
+
+@pytest.mark.parametrize("text", ["", "127.0.0.0/15", "127.18.0.0/16", "127.19.0.0/15", "10.0.0.0/15", "x", "::/15"])
+def test_networks_where_none_can_be(text: str) -> None:
+    with pytest.raises(InvalidArguments, match="--doors"):
+        doors_network(text)
