@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,13 +30,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a request's body may take to come."""
     observed: Callable[[str, str], Observed | None] = lambda _host, _service: None
     """How a host's service fares now (their ids in the Fabric); None where the data plane has none such."""
+    stored: Callable[[str, str], Path | None] = lambda _volume, _file: None
+    """Where a file of a volume of the Fabric lies (their ids); None where it is not."""
 
 
 class Call(msgspec.Struct, kw_only=True):
     """One call. params: the path's parameters. place: the region or zone of the path, "" for global products.
 
-    waiting: a carried resource that was read is in transition; the pipeline may answer a moment later (see `pipeline`).
-    headers: extra headers of the answer. status: overrides the route's.
+    server: what the caller calls this server (http://host:port). waiting: a carried resource that was read is in
+    transition; the pipeline may answer a moment later (see `pipeline`). headers: extra headers of the answer. status:
+    overrides the route's.
     """
 
     change: Change
@@ -45,6 +49,7 @@ class Call(msgspec.Struct, kw_only=True):
     write: bool
     params: dict[str, str]
     place: str
+    server: str = ""
     waiting: bool = False
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     status: int | None = None

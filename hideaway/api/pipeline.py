@@ -12,12 +12,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from hideaway.api.access import NOBODY, Origin, Principal, authenticate
@@ -76,6 +77,13 @@ class Later(msgspec.Struct, frozen=True):
     """An answer that takes a while, and nothing of the store: work makes it, in a thread, after the transaction."""
 
     work: Callable[[], Any]
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is a file, to be kept under a name."""
+
+    path: Path
+    name: str
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -190,6 +198,7 @@ class Api:
                 write=route.method not in ("GET", "HEAD"),
                 params=params,
                 place=params.get("zone") or params.get("region") or "",
+                server=f"{asked.request.scope['scheme']}://{asked.request.headers.get('host', '')}",
             )
             return call, route.handler(call, *asked.arguments)
 
@@ -211,6 +220,8 @@ class Api:
 def _answer(status: int, result: Any, headers: dict[str, str]) -> Response:
     if isinstance(result, Raw):
         return Response(result.content, status, headers, result.media_type)
+    if isinstance(result, Stored):
+        return FileResponse(result.path, status, headers, "application/octet-stream", filename=result.name)
     if result is None:
         return Response(b"", HTTPStatus.NO_CONTENT if status == HTTPStatus.OK else status, headers)
     return _json(status, result, headers)
@@ -231,4 +242,4 @@ def _not_served(request: Request) -> Response:
     return _json(status, document)
 
 
-__all__ = ["Api", "Later", "Product", "Raw", "Route"]
+__all__ = ["Api", "Later", "Product", "Raw", "Route", "Stored"]

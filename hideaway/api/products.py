@@ -16,6 +16,7 @@ PRODUCTS: tuple[Product, ...] = (
     k8s.PRODUCT,
     lb.PRODUCT,
     rdb.PRODUCT,
+    rdb.downloads.PRODUCT,
     vpc.PRODUCT,
     vpcgw.PRODUCT,
 )

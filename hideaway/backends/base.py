@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -84,6 +85,10 @@ class Backend(Protocol):
 
     def observed(self, host: str, service: str) -> Observed | None:
         """How one service fares, asked now; None when the world holds no such service."""
+        ...
+
+    def stored(self, volume: str, file: str) -> Path | None:
+        """Where a file of a volume lies on this machine, to be read while the volume is kept; None where it is not."""
         ...
 
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:

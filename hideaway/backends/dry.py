@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.base.errors import NotFound
@@ -49,6 +50,9 @@ class DryBackend:
 
     def observed(self, host: str, service: str) -> Observed | None:
         return self.services().get(f"{host}/{service}")
+
+    def stored(self, volume: str, file: str) -> Path | None:
+        return None
 
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         return ()

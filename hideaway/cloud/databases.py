@@ -302,10 +302,15 @@ class InstanceLog(Errand, frozen=True, kw_only=True):
     since: datetime | None = msgspec.field(default=None, name="_since")
     until: datetime | None = msgspec.field(default=None, name="_until")
     token: str = msgspec.field(default="", name="_token")
+    address: str | None = msgspec.field(default=None, name="_address")
+    """Where it can be downloaded, answered once it is ready."""
 
     @property
     def refs(self) -> tuple[str, ...]:
         return (self.instance_id, *_some(self.token))
+
+    def ended(self, now: datetime, size: int, error: str) -> Self:
+        return super().ended(now, size, error).changed(now, download_url=None if error else self.address)
 
 
 def _some(*ids: str) -> tuple[str, ...]:

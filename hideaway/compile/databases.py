@@ -12,10 +12,8 @@ from hideaway.cloud.network import PrivateNetwork
 from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, because, interface, leaving, network, short, single
 from hideaway.compile.ways import Ways, routes
 from hideaway.fabric.model import EDGE, Action, Direction, Filter, Host, Port, Protocol, Redirect, Role, Rule, Volume
-from hideaway.fabric.services import DatabaseServer, Grant, Login, Origin, Task
+from hideaway.fabric.services import DATABASE, DatabaseServer, Grant, Login, Origin, Task
 
-SERVER = "server"
-"""The service's id on each of these hosts."""
 KEPT = (Database, Backup, Snapshot, InstanceLog)
 """What has data of its own, on a volume with its id."""
 
@@ -127,7 +125,7 @@ def _filter(database: Database) -> Filter:
 def _server(ledger: MemoryLedger, database: Database) -> DatabaseServer:
     origin, type_, policy = database.origin, node_types().get(database.node_type), database.logs_policy
     return DatabaseServer(
-        id=SERVER,
+        id=DATABASE,
         engine=database.engine,
         volume=database.id,
         port=PORTS[engine_of(database.engine)],

@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from hideaway.base.tree import Item
 from hideaway.cloud.databases import Database
 from hideaway.cloud.documents import Document
@@ -16,6 +18,7 @@ from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
 from hideaway.compile.faults import egress_fault
+from hideaway.fabric.services import DATABASE, DatabaseFacts, Observed
 
 D = TypeVar("D", bound=Document)
 
@@ -32,10 +35,11 @@ def report(
     data_plane: str,
     error: str = "",
     shown: Callable[[Document], bool] = lambda _: True,
+    observed: Callable[[str, str], Observed | None] = lambda _host, _service: None,
 ) -> Item:
     """The tree of one organization, as far as `shown` lets somebody see its resources.
 
-    data_plane is `linux` or `none`, error what the control loop last said.
+    data_plane is `linux` or `none`, error what the control loop last said. observed: how a host's service fares now.
     """
 
     def found(type_: type[D]) -> list[D]:
@@ -46,7 +50,7 @@ def report(
         _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
         _group("servers", [_server(ledger, s) for s in found(Server) if s.node_id is None]),
-        _group("databases", [_database(d) for d in found(Database)]),
+        _group("databases", [_database(d, observed(d.id, DATABASE)) for d in found(Database)]),
     ]
     notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
     return Item(
@@ -170,18 +174,25 @@ def _server(ledger: MemoryLedger, server: Server) -> Item:
     )
 
 
-def _database(database: Database) -> Item:
+def _database(database: Database, server: Observed | None) -> Item:
+    """With what really runs: one program serves every version that is asked for."""
+    facts = msgspec.convert(server.facts, DatabaseFacts) if server else DatabaseFacts()
+    notes = [f"{database.engine} was asked for, {facts.version} runs"] if facts.version else []
+    if facts.ignored:
+        notes.append(f"{facts.version} does not know, and ignores: {', '.join(facts.ignored)}")
     return Item(
         kind="database",
         name=database.name,
         id=database.id,
         status=database.status,
-        healthy=database.status in WELL,
+        healthy=database.status in WELL and (server is None or server.ready),
+        reason=server.reason if server else "",
         facts={
             "engine": database.engine,
+            "runs": facts.version,
             "endpoints": ", ".join(f"{e.ip}:{e.port}" for e in database.listed_endpoints),
         },
-        notes=["recorded only: its address answers, no database runs behind it in this version"],
+        notes=notes,
     )
 
 

@@ -73,6 +73,12 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
 
 
+DATABASE = "server"
+"""The id of the service on each database's host."""
+DUMP, LOG = "dump/dump", "log"
+"""The files that tasks make and that somebody may download: a database's dump, what a server said."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a database server is asked to do once.
 

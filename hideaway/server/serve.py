@@ -87,13 +87,17 @@ class Running:
             data_plane=backend is not None,
             heartbeat_grace=options.heartbeat_grace,
             observed=backend.observed if backend else lambda _host, _service: None,
+            stored=backend.stored if backend else lambda _volume, _file: None,
         )
         products = (*PRODUCTS, own_product(inside), opening_product(backend, theirs))
         self.api = Api(store, self.clock, self.ids, options.pace, settings, products)
 
     def _report(self, organization_id: str, shown: Callable[[Document], bool]) -> Item:
         _, ledger = self.store.snapshot()
-        return report(ledger, organization_id, data_plane=self.data_plane, error=self._error(), shown=shown)
+        observed = self.backend.observed if self.backend else lambda _host, _service: None
+        return report(
+            ledger, organization_id, data_plane=self.data_plane, error=self._error(), shown=shown, observed=observed
+        )
 
     def tell(self, question: Question) -> Told:
         """What a host is told about itself."""

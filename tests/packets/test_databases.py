@@ -160,3 +160,30 @@ def test_snapshots_clones_and_upgrades_copy_the_data(databases: Databases, insta
     for each in (old, new, upgraded):
         each.do("DELETE", "")
     instance.ask("drop table copied")
+
+
+def test_logs_and_backups_are_downloaded(databases: Databases, instance: Instance) -> None:
+    instance.refuses("select 'what nobody asked' from nowhere")
+    (log,) = instance.do("POST", "/prepare-logs", {})["instance_logs"]
+    ready = databases.settled(f"{RDB}/logs/{log['id']}")
+    assert "what nobody asked" in databases.http.get(ready["download_url"], headers={"X-Auth-Token": ""}).text
+    assert sum(each["size"] for each in instance.do("GET", "/logs-details")["details"]) > 0
+    made = databases.call("POST", f"{RDB}/backups", {"instance_id": instance.id, "database_name": "rdb", "name": "b"})
+    path = f"{RDB}/backups/{made['id']}"
+    databases.settled(path)
+    databases.call("POST", f"{path}/export")
+    exported = databases.settled(path)
+    assert databases.http.get(exported["download_url"]).content.startswith(b"PGDMP")
+    assert databases.http.get(exported["download_url"] + "x").status_code == 404
+    databases.call("DELETE", path)
+    until(lambda: databases.http.get(exported["download_url"]).status_code == 404)
+
+
+def test_status_says_what_runs(databases: Databases, instance: Instance) -> None:
+    tree = databases.call("GET", "/hideaway/v1/status")
+    (group,) = [child for child in tree["children"] if child["name"] == "databases"]
+    item = next(child for child in group["children"] if child["id"] == instance.id)
+    assert item["healthy"]
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+", item["facts"]["runs"])
+    (size,) = [d["size"] for d in instance.do("GET", "/databases")["databases"] if d["name"] == "rdb"]
+    assert size == int(instance.ask("select pg_database_size('rdb')"))

@@ -1,4 +1,4 @@
-"""Backups of databases, as records: no data is copied, and nothing answers where an exported one is said to be."""
+"""Backups of databases: made, restored, exported. The data is the server's own to copy (see `Errand`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hideaway.api.call import Call
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.rdb.contents import new_database
+from hideaway.api.rdb.downloads import SECRET, address
 from hideaway.api.rdb.views import instance_of, view_backup
 from hideaway.api.shapes import Body, Listing, Name, given
 from hideaway.base.errors import NotFound, TransientState
@@ -18,6 +19,8 @@ from hideaway.cloud.databases import Backup
 from hideaway.cloud.databasing import begin_errand, settled
 
 EXPORT_LIFE = timedelta(days=1)
+NOTHING = "https://backups.hideaway.invalid/"
+"""Where an exported backup is said to be when there is no data plane, and so no data."""
 
 
 class CreateBackup(Body, frozen=True, kw_only=True):
@@ -100,9 +103,11 @@ def restore(call: Call, body: RestoreBackup) -> dict[str, Any]:
 
 def export(call: Call) -> dict[str, Any]:
     backup = _ready(call)
+    token = call.change.ids.token(SECRET)
     exported = msgspec.structs.replace(
         backup,
-        download_url=f"https://backups.hideaway.invalid/{backup.id}",
+        token=token,
+        download_url=address(call, token) if call.settings.data_plane else NOTHING,
         download_url_expires_at=call.change.now + EXPORT_LIFE,
     )
     hidden = {"download_url": None, "download_url_expires_at": None}  # until it is exported

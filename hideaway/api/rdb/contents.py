@@ -11,6 +11,7 @@ from hideaway.api.call import Call
 from hideaway.api.listing import listing
 from hideaway.api.pipeline import Route
 from hideaway.api.rdb.instances import user_faults
+from hideaway.api.rdb.live import facts_of
 from hideaway.api.shapes import Body, Listing
 from hideaway.base.errors import Conflict, Fault, InvalidArguments, NotFound, invalid
 from hideaway.cloud.database_contents import privileges_of, user
@@ -144,7 +145,9 @@ def create_database(call: Call, body: CreateDatabase) -> LogicalDatabase:
 
 
 def list_databases(call: Call, query: ListDatabases) -> dict[str, Any]:
-    databases = call.own(Database, param="instance_id").databases
+    instance = call.own(Database, param="instance_id")
+    sizes = {held.name: held.size for held in facts_of(call, instance).databases}
+    databases = [msgspec.structs.replace(d, size=sizes.get(d.name, d.size)) for d in instance.databases]
     if query.skip_size_retrieval:
         databases = [msgspec.structs.replace(database, size=0) for database in databases]
     special = {"skip_size_retrieval": lambda d, wanted: True}

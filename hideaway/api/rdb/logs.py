@@ -1,4 +1,4 @@
-"""Logs of instances, as records: one that is asked for becomes ready, and there is nothing to download."""
+"""Logs of instances: what their servers said, prepared to be downloaded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from hideaway.api.call import Call
 from hideaway.api.listing import order
 from hideaway.api.pipeline import Route
+from hideaway.api.rdb.downloads import SECRET, address
+from hideaway.api.rdb.live import facts_of
 from hideaway.api.rdb.views import view_log
 from hideaway.api.shapes import Body, Listing, Name
 from hideaway.cloud.databases import Database, InstanceLog
@@ -29,12 +31,15 @@ def prepare(call: Call, body: PrepareLogs) -> dict[str, Any]:
     """One log for the one node; its name is a number (recorded)."""
     instance = call.own(Database, param="instance_id")
     settled(instance)
+    token = call.change.ids.token(SECRET)
     log = InstanceLog(
         **call.common(instance.project_id, InstanceLog.resource),
         region=call.region,
         instance_id=instance.id,
         node_name=str(10_000_000 + call.change.ids.below(90_000_000)),
         expires_at=call.change.now + LIFE,
+        token=token,
+        address=address(call, token) if call.settings.data_plane else None,
         since=body.start_date,
         until=body.end_date,
     )
@@ -58,9 +63,9 @@ def purge(call: Call, body: PurgeLogs) -> None:
 
 
 def details(call: Call) -> dict[str, Any]:
-    """No log is kept on an instance, so there is none to tell of."""
-    call.own(Database, param="instance_id")
-    return {"details": []}
+    """The files that its server writes; none where no server runs."""
+    database = call.own(Database, param="instance_id")
+    return {"details": [{"log_name": log.name, "size": log.size} for log in facts_of(call, database).logs]}
 
 
 ONE = "/regions/{region}/instances/{instance_id}"

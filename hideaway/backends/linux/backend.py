@@ -194,6 +194,10 @@ class LinuxBackend:
         """What every rule has met. See Backend."""
         return seeing.counts(self.run_in, self._present.fabric)
 
+    def stored(self, volume: str, file: str) -> Path | None:
+        """Where a file of a volume lies. See Backend."""
+        return self._staff.stored(volume, file)
+
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
         """A command line that runs argv inside a host. Needs only the state folder, not that this process serves."""
         kept = journal.read(self._journal)

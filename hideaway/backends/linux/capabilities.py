@@ -43,6 +43,7 @@ PROGRAMS = (
     _Program("ping", "iputils-ping", ("-V",), False),
     _Program("dnsmasq", "dnsmasq-base", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
+    _Program("postgres", "postgresql", ("--version",), False),
 )
 
 SWITCHES = (
@@ -72,8 +73,9 @@ END
 
 
 def capabilities() -> list[Capability]:
-    """Packets with and without root, and each program with its version."""
-    return [_packets(rootless=False), _packets(rootless=True), *(_program(p) for p in PROGRAMS)]
+    """Packets with and without root, databases, and each program with its version."""
+    found = [_packets(rootless=False), _packets(rootless=True), _databases()]
+    return [*found, *(_program(p) for p in PROGRAMS)]
 
 
 def require(rootless: bool) -> None:
@@ -128,6 +130,19 @@ def _packets(rootless: bool) -> Capability:
     return Capability(name=name, ok=True)
 
 
+def _databases() -> Capability:
+    """Engines refuse uid 0 and run in a user namespace of their own, with root and without."""
+    name = "managed databases"
+    argv = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--ipc", "true"]
+    try:
+        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Capability(name=name, ok=False, remedy=str(error), needed=False)
+    if done.returncode != 0:
+        return Capability(name=name, ok=False, remedy=explain(True, done.stderr.strip()), needed=False)
+    return Capability(name=name, ok=True, needed=False)
+
+
 def _program(program: _Program) -> Capability:
     found = _found(program.name)
     remedy = "" if found else f"apt-get install {program.package}"
@@ -141,7 +156,9 @@ def _program(program: _Program) -> Capability:
 
 
 def _found(name: str) -> str | None:
-    return shutil.which(name, path=environment()["PATH"])
+    """Debian keeps engines of several versions apart, outside the PATH."""
+    kept = sorted(str(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(name, path=":".join([environment()["PATH"], *kept]))
 
 
 def _version(argv: list[str]) -> str:

@@ -87,6 +87,11 @@ class Staff:
                 raise HideawayError(f"the delay of {step.port.id} does not begin: see {folder}/log")
             time.sleep(0.01)
 
+    def stored(self, volume: str, file: str) -> Path | None:
+        """Where a file of a volume lies, None where it is not."""
+        found = Place(folder=self.world, data=self.data).volumes / volume / file
+        return found if found.is_file() else None
+
     def clear(self) -> None:
         """Forget the folders of a world that is no more."""
         shutil.rmtree(self.world / FOLDER, ignore_errors=True)
