@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
+from pathlib import Path
 
 from hideaway.backends.linux.channel import connect
 from hideaway.backends.linux.services.base import LOG, Place, Program
-from hideaway.backends.linux.services.haproxy_text import CONFIGURATION, STATES, STATS, rendered
+from hideaway.backends.linux.services.haproxy_text import CONFIGURATION, STATES, STATS, TRUSTED, rendered
 from hideaway.fabric.balancing import Wellness
 from hideaway.fabric.services import Balancer, Observed
 
@@ -30,6 +32,7 @@ def program(_host: str, balancer: Balancer, _place: Place) -> Program:
 
 def prepare(balancer: Balancer, place: Place) -> None:
     """Before a change: write down how the servers fare, and forget certificates that no frontend shows any more."""
+    _trust(place)
     wanted = rendered(balancer).files
     for file in place.folder.glob("cert-*.pem"):
         if file.name not in wanted:
@@ -39,8 +42,37 @@ def prepare(balancer: Balancer, place: Place) -> None:
     except OSError:  # it does not run: there is nothing to hand over
         return
     new = place.folder / f"{STATES}.new"
-    new.write_text(states)
+    new.write_text(handed_over(states, {f"b-{pool.id}": pool.check.port for pool in balancer.pools}))
     os.replace(new, place.folder / STATES)
+
+
+def _trust(place: Place) -> None:
+    """Servers' certificates are held to what the machine trusts (SSL_CERT_FILE, or its own)."""
+    folder = place.folder / TRUSTED
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    link, authorities = folder / "machine.pem", ssl.get_default_verify_paths().cafile
+    link.unlink(missing_ok=True)
+    if authorities:
+        link.symlink_to(Path(authorities).absolute())
+
+
+def handed_over(states: str, ports: dict[str, int]) -> str:
+    """`show servers state` for a worker whose health checks go to these ports, by backend.
+
+    What stands there would outrank its configuration: a check went on asking on the port that it had before.
+    """
+    lines = states.splitlines()
+    columns = next((line[2:].split() for line in lines if line.startswith("# be_id ")), [])
+    changed = []
+    for line in lines:
+        words = line.split(" ")
+        if not line.startswith("#") and len(words) == len(columns):
+            row = dict(zip(columns, words, strict=True))
+            row["srv_check_port"] = str(ports.get(row["be_name"], 0))
+            row["srv_agent_port"] = "0"  # HAProxy writes one down, and complains of it when it reads it
+            line = " ".join(row.values())
+        changed.append(line)
+    return "".join(f"{line}\n" for line in changed)
 
 
 def look(balancer: Balancer, place: Place) -> Observed:

@@ -33,6 +33,8 @@ from hideaway.fabric.balancing import (
 from hideaway.fabric.services import Balancer
 
 CONFIGURATION, STATS, PEERS, STATES = "haproxy.cfg", "stats.sock", "peers.sock", "servers.state"
+TRUSTED = "trusted"
+"""The folder of the certificates that servers' are held to."""
 CONNECT_TIMEOUT, SERVER_TIMEOUT, CLIENT_TIMEOUT, TUNNEL_TIMEOUT = 5_000, 300_000, 300_000, 900_000
 """Milliseconds, where nothing was said: what the vendor's Terraform provider sends then (5s, 5m, 5m, 15m)."""
 DESCRIPTORS = 65536
@@ -156,7 +158,9 @@ def _frontend(frontend: Frontend, pools: dict[str, Pool], certificates: dict[str
     tls = [*(f"crt {file}" for file in shown), *(["alpn h2,http/1.1"] if http else [])] if shown else []
     yield f"frontend f-{frontend.id}"
     yield f" mode {_mode(http)}"
-    yield " ".join([f" bind :::{frontend.port} v4v6", *(["ssl", *tls] if tls else [])])
+    # Each family by itself: servers are told of a client at 198.18.9.9, not at ::ffff:198.18.9.9.
+    for address in (f"0.0.0.0:{frontend.port}", f":::{frontend.port} v6only"):
+        yield " ".join([f" bind {address}", *(["ssl", *tls] if tls else [])])
     if frontend.client_timeout:
         yield f" timeout client {frontend.client_timeout}"
     if frontend.rate:
@@ -294,9 +298,8 @@ def _check(check: Check) -> Iterator[str]:
     match check.probe:
         case Probe.HTTP | Probe.HTTPS:
             host = f" ver HTTP/1.1 hdr Host {quoted(check.host_name.replace('%', '%%'))}" if check.host_name else ""
-            path = quoted(check.path.replace("%", "%%"))
             yield " option httpchk"
-            yield f" http-check send meth {quoted(check.method)} uri {path}{host}"
+            yield f" http-check send meth {quoted(check.method)} uri {quoted(check.path)}{host}"
             yield f" http-check expect status {check.status}"
         case Probe.MYSQL:
             yield f" option mysql-check{user}"
@@ -333,7 +336,7 @@ def _served(pool: Pool) -> Iterator[str]:
         if pool.host_name:
             yield f"sni str({quoted(pool.host_name)})"
     if pool.tls and pool.verify:
-        yield "verify required ca-file @system-ca"
+        yield f"verify required ca-file {TRUSTED}"
         if pool.host_name:
             yield f"verifyhost {quoted(pool.host_name)}"
     elif pool.tls or pool.check.probe == Probe.HTTPS:
