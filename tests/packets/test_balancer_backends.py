@@ -88,7 +88,6 @@ def test_a_cookie_keeps_a_client_on_its_server(site: Site) -> None:
 
 
 def test_a_table_keeps_a_client_on_its_server_also_over_changes(site: Site) -> None:
-    """And a server that fell ill is left, until it is well again: nothing that is known of servers is lost by a change."""
     backend = site.backend("tcp", sticky_sessions="table")
     _, port = site.frontend(backend)
     first = site.ask(port)

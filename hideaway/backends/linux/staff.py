@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from hideaway.backends.linux import names
 from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.services import look, prepare, program
-from hideaway.backends.linux.services.base import Place, Program
+from hideaway.backends.linux.services.base import LOG, Place, Program
 from hideaway.backends.linux.world import program as inside
 from hideaway.base.errors import HideawayError
 from hideaway.fabric.model import Damage, Fabric
@@ -18,6 +19,7 @@ from hideaway.fabric.services import AnyService, Observed
 from hideaway.plan.steps import KeepVolumes, RemoveHost, RemovePort, SetLink, SetService, Step, StopService
 
 FOLDER = "services"
+LOG_BYTES = 4 << 20
 READY = "ready"
 """What a program that delays writes once it does."""
 PATIENCE = 10.0  # seconds
@@ -101,7 +103,10 @@ class Staff:
         return look(service, self._place(host, service.id))
 
     def look_at_all(self, fabric: Fabric) -> dict[str, Observed]:
-        """`<host>/<service>` -> how it fares, of all services."""
+        """`<host>/<service>` -> how it fares, of all services. What they say is kept within bounds."""
+        for host in fabric.hosts:
+            for each in host.services:
+                _trim(self._place(host.id, each.id).folder / LOG)
         return {f"{host.id}/{each.id}": self.look(host.id, each) for host in fabric.hosts for each in host.services}
 
     def _folder(self, host: str) -> Path:
@@ -119,6 +124,14 @@ def _latency(host: str, port: str) -> str:
 def _name(host: str, service: str) -> str:
     """What the keeper calls a program."""
     return f"{names.namespace(host)}/{service}"
+
+
+def _trim(log: Path) -> None:
+    """Put a log that has grown long aside, over the one before it. A line that comes right then may be lost."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > LOG_BYTES:
+            shutil.copyfile(log, log.with_name(f"{LOG}.1"))
+            os.truncate(log, 0)
 
 
 def _write(folder: Path, wanted: Program) -> None:

@@ -6,9 +6,11 @@ connection is refused or cut. What a worker knows of its servers' health, its fo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import ssl
+import time
 from pathlib import Path
 
 from hideaway.backends.linux.channel import connect
@@ -17,9 +19,10 @@ from hideaway.backends.linux.services.haproxy_text import CONFIGURATION, STATES,
 from hideaway.fabric.balancing import Wellness
 from hideaway.fabric.services import Balancer, Observed
 
+MASTER = "master.sock"
 PATIENCE = 1.0  # seconds
 # Until HAProxy minds the signal to reload (some milliseconds) it would die of it: it is held back, not lost.
-ARGV = ("env", "--block-signal=USR2", "haproxy", "-W", "-db", "-f", CONFIGURATION)
+ARGV = ("env", "--block-signal=USR2", "haproxy", "-W", "-db", "-S", f"unix@{MASTER}", "-f", CONFIGURATION)
 STATE_NAMES = ("stopped", "starting", "running", "stopping")
 CHECK_NAMES = ("unknown", "neutral", "failed", "passed", "condpass")
 """HAProxy's numbers in `show servers state`, by the vendor's names for them."""
@@ -75,6 +78,35 @@ def handed_over(states: str, ports: dict[str, int]) -> str:
     return "".join(f"{line}\n" for line in changed)
 
 
+class Late:
+    """Whom the last change has not reached, and since when.
+
+    HAProxy forgets a signal that comes while it begins (it ignores SIGUSR2 for a moment, after it has read its
+    configuration), so one that is late is told again, later each time: its configuration may be one that it refuses.
+    """
+
+    FIRST, LAST = 0.2, 5.0  # seconds
+
+    def __init__(self) -> None:
+        self._due: dict[Path, tuple[float, float]] = {}  # when to tell it again, and how long to wait then
+
+    def came(self, place: Place) -> None:
+        self._due.pop(place.folder, None)
+
+    def waits(self, place: Place) -> None:
+        now = time.monotonic()
+        due, pause = self._due.setdefault(place.folder, (now + self.FIRST, self.FIRST))
+        if now < due:
+            return
+        pause = min(pause * 2, self.LAST)
+        self._due[place.folder] = now + pause, pause
+        with contextlib.suppress(OSError), connect(place.folder, MASTER, PATIENCE) as channel:
+            channel.sendall(b"reload\n")
+
+
+_late = Late()
+
+
 def look(balancer: Balancer, place: Place) -> Observed:
     """Ready once the worker that answers runs this very configuration."""
     try:
@@ -84,7 +116,9 @@ def look(balancer: Balancer, place: Place) -> Observed:
     facts = {"servers": tuple(_wellness(said))}
     described = next((line[13:] for line in said.splitlines() if line.startswith("description: ")), "")
     if described != rendered(balancer).digest:
+        _late.waits(place)
         return Observed(ready=False, reason=_complaint(place) or "HAProxy takes up the last change", facts=facts)
+    _late.came(place)
     return Observed(ready=True, facts=facts)
 
 
