@@ -37,7 +37,7 @@ part conformance 10 $python -m scripts.conformance
 part properties 20 env HYPOTHESIS_PROFILE=long $python -m pytest -n 2 --durations=10 tests/properties "$@"
 part kills 20 env HIDEAWAY_KILLS="${HIDEAWAY_KILLS:-500}" \
     $python -m pytest -n 2 --durations=10 -rs tests/packets/test_kills.py "$@"
-part bench 8 $python -m scripts.bench
+part bench 12 $python -m scripts.bench
 
 {
     echo "# The long run"

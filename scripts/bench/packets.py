@@ -1,15 +1,12 @@
-"""What only a data plane shows: how soon an edit reaches the packets, how soon 200 nodes stand, and what they cost."""
+"""What only a data plane shows: how soon 200 nodes stand, and what they cost."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,39 +23,9 @@ from scripts.bench.machine import proportional, resident, world_of
 from tests.cloud_under_test import Cloud
 
 FLAGS = ("--data-plane", "linux", "--linger", "0")
-NODES, AT_FIRST = 200, 2
+NODES = 200
 REGION, ZONE = "fr-par", "fr-par-1"
-PORT = 30080
-EDITS = 7
 PATIENCE = 120.0  # seconds for anything to come about
-QUIET = 0.25  # seconds without a packet after which packets count as dropped
-GAP = 0.001  # seconds between probes
-
-# Ends when its input is closed: killing what entered a host's namespaces would leave the program inside running.
-_WHILE_OPEN = """
-import os, sys, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-"""
-# Prints, for each datagram, when it was sent and when it arrived: one clock serves all namespaces.
-_LISTENER = """
-import socket, sys, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("", int(sys.argv[1])))
-print("listening", flush=True)
-while True:
-    sent = s.recv(64).decode()
-    print(sent, time.monotonic(), flush=True)
-"""
-# Sends a datagram each GAP seconds, each from a new source port, so that no established flow helps it.
-_PROBER = """
-import socket, sys, time
-print("sending", flush=True)
-while True:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.sendto(str(time.monotonic()).encode(), (sys.argv[1], int(sys.argv[2])))
-    time.sleep(float(sys.argv[3]))
-"""
-
 Rows = list[tuple[str, str]]
 
 
@@ -81,22 +48,15 @@ def measure() -> Rows:
 
 
 def _built(cloud: Cloud) -> Rows:
-    rows: Rows = []
     with cloud.http() as http:
-        print(f"packets: a pool of {AT_FIRST} nodes", flush=True)
-        cluster = _cluster(http)
-        _pool(http, cluster, "few", AT_FIRST)
-        rows += _edits(cloud, http, cluster, AT_FIRST)
         print(f"packets: a pool of {NODES} nodes", flush=True)
-        answered, ready, settled = _pool(http, cluster, "many", NODES)
-        rows += [
+        answered, ready, settled = _pool(http, _cluster(http), "many", NODES)
+        rows = [
             (f"a pool of {NODES} nodes, POST to its answer", f"{answered:.2f} s"),
             (f"a pool of {NODES} nodes, POST to every node ready (its heartbeat arrived)", f"{ready:.2f} s"),
             (f"a pool of {NODES} nodes, POST to the data plane settled", f"{settled:.2f} s"),
         ]
-        rows += _memory(cloud, f"with {NODES + AT_FIRST} nodes")
-        rows += _edits(cloud, http, cluster, NODES + AT_FIRST)
-    return rows
+    return [*rows, *_memory(cloud, f"with {NODES} nodes")]
 
 
 def _cluster(http: httpx.Client) -> str:
@@ -122,69 +82,6 @@ def _pool(http: httpx.Client, cluster: str, name: str, size: int) -> tuple[float
     ready = time.monotonic() - began
     _until(lambda: http.get("/hideaway/v1/health").json()["settled"])
     return answered, ready, time.monotonic() - began
-
-
-def _edits(cloud: Cloud, http: httpx.Client, cluster: str, size: int) -> Rows:
-    """How long after the answer to an edit of the nodes' security group the first packet passes, and is dropped."""
-    groups = http.get(f"/instance/v1/zones/{ZONE}/security_groups", params={"name": f"kubernetes {cluster}"}).json()
-    rules = f"/instance/v1/zones/{ZONE}/security_groups/{groups['security_groups'][0]['id']}/rules"
-    node = http.get(f"/k8s/v1/regions/{REGION}/clusters/{cluster}/nodes").json()["nodes"][0]
-    rule = {
-        "protocol": "UDP", "direction": "inbound", "action": "accept", "ip_range": "0.0.0.0/0", "editable": True,
-        "dest_port_from": PORT, "position": 1,
-    }  # fmt: skip
-    passed, dropped = [], []
-    with _probing(cloud, node["name"], node["public_ip_v4"]) as arrivals:
-        for _ in range(EDITS):
-            arrivals.clear()
-            made = _post(http, rules, rule)["rule"]["id"]
-            edited = time.monotonic()
-            _until(lambda: bool(arrivals))
-            passed.append(arrivals[0] - edited)
-            time.sleep(QUIET)
-            http.delete(f"{rules}/{made}").raise_for_status()
-            edited = time.monotonic()
-            _until(lambda: time.monotonic() - max(edited, arrivals[-1]) > QUIET)  # noqa: B023  # called within the round
-            dropped.append(max(0.0, arrivals[-1] - edited))
-    return [
-        (f"security-group edit answered to the first packet that passes, {size} nodes", _spread(passed)),
-        (f"security-group edit answered to the last packet that passes, {size} nodes", _spread(dropped)),
-    ]
-
-
-@contextlib.contextmanager
-def _probing(cloud: Cloud, node: str, address: str) -> Iterator[list[float]]:
-    """Send datagrams from the internet to a node for as long as the block runs; when those that pass arrived."""
-    arrivals: list[float] = []
-    python = [sys.executable, "-S", "-u", "-c"]
-    listener = _inside(cloud, node, [*python, _WHILE_OPEN + _LISTENER, str(PORT)])
-    prober = _inside(cloud, "internet", [*python, _WHILE_OPEN + _PROBER, address, str(PORT), str(GAP)])
-    assert listener.stdout is not None
-
-    def collect() -> None:
-        assert listener.stdout is not None
-        for line in listener.stdout:
-            arrivals.append(float(line.split()[1]))
-
-    try:
-        assert listener.stdout.readline() == "listening\n"
-        assert prober.stdout is not None
-        assert prober.stdout.readline() == "sending\n"
-        threading.Thread(target=collect, daemon=True).start()
-        time.sleep(QUIET)
-        assert not arrivals, "packets pass before any rule lets them"
-        yield arrivals
-    finally:
-        for process in (prober, listener):
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(10)
-
-
-def _inside(cloud: Cloud, host: str, command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        cloud.inside(host, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
 
 
 def _memory(cloud: Cloud, when: str) -> Rows:
@@ -235,11 +132,6 @@ def _best(action: Callable[[], object]) -> str:
         action()
         seconds.append(time.perf_counter() - began)
     return f"{median(seconds) * 1000:.1f} ms"
-
-
-def _spread(seconds: list[float]) -> str:
-    low, middle, high = min(seconds) * 1000, median(seconds) * 1000, max(seconds) * 1000
-    return f"{middle:.0f} ms ({low:.0f} to {high:.0f})"
 
 
 def _post(http: httpx.Client, path: str, body: Any) -> Any:

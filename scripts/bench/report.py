@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from scripts.bench.load import CONNECTIONS, VPCS, Figures
+from scripts.bench.ratio import Ratio
 
 _HEAD = """# Benchmarks
 
@@ -22,23 +25,51 @@ peer's: of requests more is better, of start-up and memory less.
 """
 
 
-def render(
-    machine: list[tuple[str, str]], load: Figures, packets: list[tuple[str, str]], notes: list[str],
-    rounds: int, seconds: int,
-) -> str:  # fmt: skip
-    """The whole page. notes: what could not be measured, and what would let it be."""
-    parts = [_HEAD, "\n## The machine\n\n", *(f"* {name}: {value}\n" for name, value in machine)]
-    if notes:
-        parts += ["\n## Not measured\n\n", *(f"* {note}\n" for note in notes)]
-    if load:
-        parts += [_LOAD.format(rounds=rounds, seconds=seconds), "\n", _table(load)]
-    if packets:
+_RATIOS = """
+## Beside the bare kernel
+
+The same done by hideaway and done bare, in turns in one run. A ratio is the median of the rounds' own ratios.
+"""
+
+_CHANGES = """
+## How soon a change reaches the packets
+
+From the API's answer until the first packet passes that did not, or the last one that did. A probe a millisecond, each
+from a new source port. Median, 99th of a hundred, and the slowest of all.
+"""
+
+
+class Measured(msgspec.Struct, kw_only=True):
+    """All that was measured; what could not be is empty, and notes say why and what would let it be."""
+
+    machine: list[tuple[str, str]]
+    load: Figures = {}
+    packets: list[tuple[str, str]] = []
+    ratios: list[Ratio] = []
+    changes: list[tuple[str, str]] = []
+    notes: list[str] = []
+
+
+def render(found: Measured, rounds: int, seconds: int) -> str:
+    """The whole page."""
+    parts = [_HEAD, "\n## The machine\n\n", *(f"* {name}: {value}\n" for name, value in found.machine)]
+    if found.notes:
+        parts += ["\n## Not measured\n\n", *(f"* {note}\n" for note in found.notes)]
+    if found.load:
+        parts += [_LOAD.format(rounds=rounds, seconds=seconds), "\n", _table(found.load)]
+    if found.ratios:
+        parts += [_RATIOS, "\n| what | hideaway | bare | ratio | goal | rounds |\n|---|---|---|---|---|---|\n"]
+        parts += [
+            f"| {r.what} | {r.ours:.2f} {r.unit} | {r.bare:.2f} {r.unit} | {r.ratio:.2f} | {r.goal} | {r.rounds} |\n"
+            for r in found.ratios
+        ]
+    if found.changes:
+        parts += [_CHANGES, "\n| what | figure |\n|---|---|\n"]
+        parts += [f"| {what} | {figure} |\n" for what, figure in found.changes]
+    if found.packets:
         parts += ["\n## With a data plane\n\n| what | figure |\n|---|---|\n"]
-        parts += [f"| {what} | {figure} |\n" for what, figure in packets]
-        parts.append(
-            "\nEdits: median (least to most); one probe a millisecond from the internet, each from a new source port."
-            " compile and plan: the median of five; kernel parts: once, the same Fabric in a new world.\n"
-        )
+        parts += [f"| {what} | {figure} |\n" for what, figure in found.packets]
+        parts.append("\ncompile and plan: the median of five; kernel parts: once, the same Fabric in a new world.\n")
     return "".join(parts)
 
 
