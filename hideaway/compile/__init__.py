@@ -7,48 +7,63 @@ and never raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.compile import balancers, clusters, databases, gateways, internet, routers, security, segments, servers
+from hideaway.compile import (
+    balancers,
+    clusters,
+    databases,
+    gateways,
+    internet,
+    resolvers,
+    routers,
+    security,
+    segments,
+    servers,
+)
 from hideaway.compile.attachments import served_networks
-from hideaway.compile.remember import Remembered
+from hideaway.compile.remember import RememberedResolvers, RememberedServers
 from hideaway.compile.ways import Ways, ways_of
 from hideaway.fabric.model import Fabric, Host
+
+Machines = Callable[[MemoryLedger, Ways], list[Host]]
+Resolvers = Callable[[MemoryLedger, Ways, Iterable[str]], list[Host]]
 
 
 def compile_fabric(ledger: MemoryLedger) -> Fabric:
     """All of what the data plane shall do for these documents; every tuple of the Fabric is sorted by id."""
-    return _fabric(ledger, servers.hosts)
+    return _fabric(ledger, servers.hosts, resolvers.hosts)
 
 
 class Compiler:
     """compile_fabric for one ledger after the other of the same cloud: the same Fabrics, sooner."""
 
     def __init__(self) -> None:
-        self._machines = Remembered()
+        self._machines, self._resolvers = RememberedServers(), RememberedResolvers()
 
     def compile(self, ledger: MemoryLedger) -> Fabric:
         """The ledger's Fabric. The ledger must not be changed afterwards."""
-        return _fabric(ledger, self._machines.hosts)
+        return _fabric(ledger, self._machines.hosts, self._resolvers.hosts)
 
 
-def _fabric(ledger: MemoryLedger, machines_of: Callable[[MemoryLedger, Ways], list[Host]]) -> Fabric:
-    """One concern a line: who is served by which gateway, the routes that follow, then the hosts of each kind."""
+def _fabric(ledger: MemoryLedger, machines_of: Machines, resolvers_of: Resolvers) -> Fabric:
+    """One concern a line: who is served by which gateway, the routes that follow, then the hosts of each kind, and
+    last who answers their questions for addresses and names."""
     served = served_networks(ledger)
     ways = ways_of(ledger, served)
     machines = machines_of(ledger, ways)
     planes = clusters.planes(ledger, machines, served)
-    hosts = chain(
-        machines,
+    others = chain(
         gateways.hosts(ledger, served, ways),
         (plane.host for plane in planes),
         databases.hosts(ledger, ways),
         balancers.hosts(ledger, ways),
-        routers.hosts(ledger),
         (internet.probe(),),
     )
+    there = [*machines, *(resolvers.told(ledger, host) for host in others)]
+    hosts = (*there, *routers.hosts(ledger), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports)))
     filters = chain(security.filters(ledger), (plane.filter for plane in planes), databases.filters(ledger))
     return Fabric(
         segments=tuple(sorted(segments.segments(ledger), key=lambda s: s.id)),

@@ -9,6 +9,7 @@ from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Acl, AclRule, PrivateNetwork, Vpc
 from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, because, is_v6, network, single
 from hideaway.compile.security import ACTIONS, PROTOCOLS, port_range
+from hideaway.compile.segments import resolver_addresses
 from hideaway.fabric.model import Action, Protocol, Router, RouterRule
 
 
@@ -16,6 +17,8 @@ def router(ledger: MemoryLedger, vpc: Vpc, networks: Sequence[PrivateNetwork]) -
     """The router of a VPC, with the ACLs of both families; without an ACL everything passes."""
     acls = {a.is_ipv6: a for a in ledger.find(Acl, ref=vpc.id)}
     rules: list[RouterRule] = list(_managed(ledger, networks)) if acls else []
+    if True in acls:
+        rules += _resolvers(networks)
     for v6 in (False, True):
         if v6 in acls:
             rules += (r for n, rule in enumerate(acls[v6].rules, 1) if (r := _translated(n, rule, acls[v6])))
@@ -36,6 +39,14 @@ def _managed(ledger: MemoryLedger, networks: Sequence[PrivateNetwork]) -> Iterat
                     anywhere = DEFAULT_V6 if is_v6(address) else DEFAULT_V4
                     yield _accept(anywhere, address, because(database))
                     yield _accept(address, anywhere, because(database))
+
+
+def _resolvers(networks: Sequence[PrivateNetwork]) -> Iterator[RouterRule]:
+    """Nor to what answers names; the networks of a VPC ask each other by IPv6."""
+    for private in networks:
+        for address in filter(is_v6, resolver_addresses(private)):
+            yield _accept(DEFAULT_V6, f"{address}/128", because(private))
+            yield _accept(f"{address}/128", DEFAULT_V6, because(private))
 
 
 def _accept(source: str, destination: str, reason: str) -> RouterRule:

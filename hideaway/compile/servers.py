@@ -9,6 +9,7 @@ from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.compile.common import because, by_age, interface, is_v6, leaving, single
+from hideaway.compile.resolvers import told
 from hideaway.compile.ways import Ways, routes
 from hideaway.fabric.model import EDGE, Host, Port, Role
 
@@ -32,7 +33,7 @@ def host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
     else: `remember` counts on that."""
     node = ledger.get(Node, server.node_id) if server.node_id else None
     ports = (*_public(ledger, server), *_private(ledger, server))
-    return Host(
+    made = Host(
         id=server.id,
         name=node.name if node else server.name,
         role=Role.NODE if server.node_id else Role.INSTANCE,
@@ -42,6 +43,7 @@ def host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
         boots=server.boots,
         because=because(server),
     )
+    return told(ledger, made)
 
 
 def _public(ledger: MemoryLedger, server: Server) -> Iterator[Port]:

@@ -28,6 +28,8 @@ USER_V4 = "198.18.0.2"
 """Who comes in from the machine outside, through a door, is here: filters apply to this address."""
 PROBE_V4 = "198.18.9.9"
 PROBE_V6 = "2001:2:0:909::9"
+RESOLVER_V4 = "169.254.169.254"
+"""Where a Private Network answers names and addresses: the vendor's resolver, on each network's own link."""
 
 
 class Role(StrEnum):
@@ -41,6 +43,7 @@ class Role(StrEnum):
     ROUTER = "router"
     PROBE = "probe"
     BALANCER = "balancer"
+    NAMES = "names"
 
 
 class Action(StrEnum):
@@ -127,7 +130,8 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A route of a host. destination is CIDR (0.0.0.0/0 and ::/0 are the defaults); via is the next hop's address."""
+    """A route of a host. destination is CIDR (0.0.0.0/0 and ::/0 are the defaults); via is the next hop's address, ""
+    where the destination itself is on the port's link."""
 
     destination: str
     via: str
@@ -206,11 +210,22 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     target: int
 
 
+class Resolver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Whom a host's programs ask for names (addresses, in that order), and the domains that a bare name is tried in.
+
+    Without servers every name is refused at once.
+    """
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
-    services are programs that run on it, sorted by id. metadata: it is told about itself at METADATA_V4 and _V6. boots
-    counts its starts: one that is started again is built anew, without what ran or was changed inside.
+    services are programs that run on it, sorted by id. metadata: it is told about itself at METADATA_V4 and _V6.
+    resolver: None leaves names to the data plane. boots counts its starts: one that is started again is built anew,
+    without what ran or was changed inside.
     """
 
     id: str
@@ -224,6 +239,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     services: tuple[AnyService, ...] = ()
     redirects: tuple[Redirect, ...] = ()
     metadata: bool = False
+    resolver: Resolver | None = None
     boots: int = 0
     because: str = ""
 

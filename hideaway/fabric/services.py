@@ -150,7 +150,65 @@ class DatabaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
 
 
-AnyService = Balancer | DatabaseServer
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A booking as it is handed out: to a port's MAC (lower case), its addresses without prefix length, IPv4 first.
+
+    name is the host name that comes along, "" for none.
+    """
+
+    mac: str
+    addresses: tuple[str, ...]
+    name: str = ""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A name, whole, and an address that it leads to. reverse: the address leads back to it, too."""
+
+    name: str
+    address: str
+    reverse: bool = True
+
+
+class Hop(msgspec.Struct, frozen=True, kw_only=True):
+    """A route that is handed out. via "": the destination is on the link."""
+
+    destination: str
+    via: str
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True):
+    """Names and networks that another resolver knows: it is asked for them."""
+
+    domain: str
+    networks: tuple[str, ...]
+    server: str
+
+
+class Names(Service, frozen=True, kw_only=True, tag=True):
+    """DHCP and names of one segment.
+
+    device is the name of the host's interface there; networks are the segment's subnets, domain its own
+    (`net.internal`). leases and hops are handed out, for lease seconds; servers, too, as whom to ask for names. Names
+    of its domain and of its networks that have no record are unknown; those of zones are asked of their servers, all
+    others of upstream, and refused where there is none.
+    """
+
+    device: str
+    domain: str
+    networks: tuple[str, ...]
+    servers: tuple[str, ...]
+    lease: int
+    leases: tuple[Lease, ...] = ()
+    hops: tuple[Hop, ...] = ()
+    records: tuple[Record, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    upstream: tuple[str, ...] = ()
+
+    def listens(self) -> tuple[tuple[str, int], ...]:
+        return (("udp", 53), ("tcp", 53), ("udp", 67), ("udp", 547))
+
+
+AnyService = Balancer | DatabaseServer | Names
 """All kinds of services."""
 
 

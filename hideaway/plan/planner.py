@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hideaway.fabric.model import Damage, Fabric
+from hideaway.fabric.model import Damage, Fabric, Resolver
 from hideaway.plan import neighbours, shapes
 from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
@@ -20,6 +20,7 @@ from hideaway.plan.steps import (
     RemoveSegment,
     SetLink,
     SetNeighbours,
+    SetResolver,
     SetRoutes,
     SetRules,
     SetService,
@@ -28,6 +29,7 @@ from hideaway.plan.steps import (
     Way,
     links_of,
     neighbours_of,
+    resolver_of,
     routes_of,
     rules_of,
     service_of,
@@ -45,6 +47,7 @@ ORDER = (
     AddPort,
     SetRoutes,
     SetNeighbours,
+    SetResolver,
     SetLink,
 )
 """Before the edge and the pulse. What goes, goes first; a host has its rules before it has ports to forward between."""
@@ -114,6 +117,8 @@ class _Change:
         if shape.ways:
             yield SetRoutes(host=host, ways=shape.ways)
         yield from _links(host, shape, {})
+        if shape.resolver is not None:
+            yield SetResolver(host=host, resolver=shape.resolver)
 
     def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
         """A host that stays. A port that differs in anything is taken and made anew."""
@@ -132,6 +137,8 @@ class _Change:
         yield from self._routes(host, old, new, {p.name for p in gone})
         left = {id_: damage for id_, damage in old.damages if id_ not in lost}
         yield from _links(host, new, left, afresh=links_of(host) in self.suspects)
+        if new.resolver != old.resolver or resolver_of(host) in self.suspects:
+            yield SetResolver(host=host, resolver=new.resolver or Resolver())
         running = {s.id for s in old.services} | {s.removeprefix(mine) for s in self.suspects if s.startswith(mine)}
         for service in sorted(running - {s.id for s in new.services}):
             yield StopService(host=host, service=service)

@@ -21,6 +21,7 @@ from hideaway.fabric.model import (
     Listener,
     Port,
     Redirect,
+    Resolver,
     Router,
 )
 from hideaway.fabric.services import AnyService
@@ -42,6 +43,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     services: tuple[AnyService, ...]
     redirects: tuple[Redirect, ...]
     metadata: bool
+    resolver: Resolver | None
     boots: int
 
     @property
@@ -81,6 +83,7 @@ def _shape(host: Host) -> Shape:
         services=tuple(service.quiet() for service in host.services),
         redirects=host.redirects,
         metadata=host.metadata,
+        resolver=host.resolver,
         boots=host.boots,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.fabric.model import Damage, Filter, Gateway, Heartbeat, Listener, Port, Redirect, Router
+from hideaway.fabric.model import Damage, Filter, Gateway, Heartbeat, Listener, Port, Redirect, Resolver, Router
 from hideaway.fabric.services import AnyService
 
 EDGE_RULES = "whole:edge"
@@ -119,7 +119,10 @@ class SetLink(Step, frozen=True, kw_only=True, tag=True):
 
 
 class Way(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
-    """A route in the words of its host. device is the port's name; rank orders ways of one destination, 0 first."""
+    """A route in the words of its host. device is the port's name; rank orders ways of one destination, 0 first.
+
+    via "": the destination is on the link.
+    """
 
     destination: str
     via: str
@@ -172,6 +175,16 @@ class SetNeighbours(Step, frozen=True, kw_only=True, tag=True):
 
     def doubts(self) -> tuple[str, ...]:
         return (neighbours_of(self.segment),)
+
+
+class SetResolver(Step, frozen=True, kw_only=True, tag=True):
+    """Whom a host's programs ask for names."""
+
+    host: str
+    resolver: Resolver
+
+    def doubts(self) -> tuple[str, ...]:
+        return (resolver_of(self.host),)
 
 
 class PublicPort(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
@@ -274,6 +287,7 @@ AnyStep = (
     | SetRoutes
     | SetNeighbours
     | SetLink
+    | SetResolver
     | SetEdge
     | ChangeEdge
     | SetPulse
@@ -303,6 +317,11 @@ def links_of(host: str) -> str:
     return f"whole:links:{host}"
 
 
+def resolver_of(host: str) -> str:
+    """The suspect that stands for a host's resolver only."""
+    return f"whole:resolver:{host}"
+
+
 def service_of(host: str, service: str) -> str:
     """The suspect that stands for one program of a host."""
     return f"whole:service:{host}/{service}"
@@ -312,8 +331,8 @@ def suspects(steps: Iterable[Step]) -> frozenset[str]:
     """What is in doubt from the moment when these steps begin until all of them ended.
 
     A host's or segment's id: it may be half-built or half-removed, is removed and built anew. rules_of, routes_of,
-    neighbours_of, links_of, service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in between; it
-    is stated again.
+    neighbours_of, links_of, resolver_of, service_of, EDGE_RULES, PULSE: that whole may be the old or the new one, or in
+    between; it is stated again.
     """
     return frozenset(doubt for step in steps for doubt in step.doubts())
 

@@ -18,6 +18,7 @@ from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.backends.linux import journal, names, seeing, text, world
 from hideaway.backends.linux.channel import Channel, Line
 from hideaway.backends.linux.doors import Doors, Wishes
+from hideaway.backends.linux.inside.namespaces import FURNITURE
 from hideaway.backends.linux.operations import Operation, Performed, Stamp
 from hideaway.backends.linux.staff import Staff
 from hideaway.base.errors import HideawayError, NotFound
@@ -35,6 +36,11 @@ PULSE, PORTER, HERALD, GUESTS = "pulse.sock", "porter.sock", "herald.sock", "gue
 APPLY_PATIENCE = 600.0
 EDGE_HOST, WORLD_HOST = "edge", "world"
 """What `command` calls the edge and the namespace of the bridges, where no host has that name."""
+AT_HOME = """
+for file in "$1"/*; do [ ! -e "$file" ] || [ ! -e /etc/"${file##*/}" ] || mount --bind "$file" /etc/"${file##*/}"; done
+shift; exec "$@"
+"""
+"""As namespaces.settle_in does it, for a shell: the folder with a host's own files of /etc, then what to run."""
 
 
 class LinuxBackend:
@@ -208,9 +214,12 @@ class LinuxBackend:
         # The files of the namespaces are in the world's own /run: /proc/PID/root leads there from outside.
         net = f"/proc/{pid}/root/run/netns/{namespace}" if namespace else f"/proc/{pid}/ns/net"
         user = ["--user", "--preserve-credentials"] if self.rootless else []
+        furniture = ["sh", "-c", AT_HOME, "sh", f"{FURNITURE}/{namespace}"]
+        at_home = ["unshare", "--mount", "--", *furniture] if namespace else []
         # nsenter waits outside for its child within; when it is killed, the child hears that its terminal is gone.
         ends = ["setpriv", "--pdeathsig", "HUP", "--"]
-        return ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--", *ends, *argv]
+        enter = ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--"]
+        return [*enter, *at_home, *ends, *argv]
 
     def running(self) -> dict[str, Any]:
         """The keeper's programs: name -> `pid` (0 while it is down) and `starts`, how often it was started."""

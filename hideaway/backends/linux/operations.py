@@ -91,6 +91,12 @@ class Nft(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower, o
     part: bool = False
 
 
+class Furnish(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """What programs find in /etc, where it is not the machine's: namespace -> file's name -> content."""
+
+    files: dict[str, dict[str, str]]
+
+
 class Stamp(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     """Answer the stamp of a namespace's rules: it differs when they were changed since, 0 where there is none."""
 
@@ -160,4 +166,6 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     found: dict[str, int] = {}
 
 
-AnyOperation = Unlink | Vanish | Appear | Sysctl | Ip | Settle | Relink | Know | Nft | Stamp | SweepEdge | SweepGateway
+AnyOperation = (
+    Unlink | Vanish | Appear | Sysctl | Ip | Settle | Relink | Know | Nft | Furnish | Stamp | SweepEdge | SweepGateway
+)

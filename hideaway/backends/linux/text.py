@@ -10,8 +10,20 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hideaway.backends.linux import names, rules, sweeps
-from hideaway.backends.linux.operations import Appear, Ip, Know, Nft, Operation, Relink, Settle, Sysctl, Unlink, Vanish
-from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, METADATA_V4, METADATA_V6, USER_V4, Port
+from hideaway.backends.linux.operations import (
+    Appear,
+    Furnish,
+    Ip,
+    Know,
+    Nft,
+    Operation,
+    Relink,
+    Settle,
+    Sysctl,
+    Unlink,
+    Vanish,
+)
+from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, METADATA_V4, METADATA_V6, USER_V4, Port, Resolver
 from hideaway.plan.steps import (
     AddHost,
     AddPort,
@@ -23,6 +35,7 @@ from hideaway.plan.steps import (
     SetEdge,
     SetLink,
     SetNeighbours,
+    SetResolver,
     SetRoutes,
     SetRules,
     Step,
@@ -62,6 +75,8 @@ SYSCTLS = {
 }
 FORWARD_V4 = {"net/ipv4/ip_forward": "1"}
 FORWARD_V6 = {"net/ipv6/conf/all/forwarding": "1"}
+HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+"""A host's /etc/hosts: nobody but itself."""
 NOTHING_REVIVES = {"net/netfilter/nf_conntrack_tcp_loose": "0"}
 """A TCP connection that was cut is not picked up again from the middle. There once a rule that looks at state is."""
 
@@ -103,6 +118,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *_hosts(steps),
         *map(_know, _of(SetNeighbours, steps)),
         *_settled(_of(AddPort, steps), _of(AddHost, steps)),
+        *_furniture(_of(SetResolver, steps)),
         *(op for step in _of(SetLink, steps) for op in _damaged(step)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
         *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
@@ -295,13 +311,28 @@ def _routes(step: SetRoutes) -> Iterator[str]:
         yield "route flush root 0.0.0.0/0 proto static"
         yield "route flush root ::/0 proto static"
     for way in step.ways:
-        yield f"route replace {_way(way)} onlink proto static"
+        yield f"route replace {_way(way)}{' onlink' if way.via else ''} proto static"
     for way in step.stale_ways:
         yield f"route delete {_way(way)} proto static"
 
 
 def _way(way: Way) -> str:
-    return f"{way.destination} via {way.via} dev {way.device} metric {BASE_METRIC + way.rank}"
+    via = f" via {way.via}" if way.via else ""
+    return f"{way.destination}{via} dev {way.device} metric {BASE_METRIC + way.rank}"
+
+
+def _furniture(steps: Sequence[SetResolver]) -> Iterator[Operation]:
+    if steps:
+        files = {names.namespace(s.host): {"hosts": HOSTS, "resolv.conf": resolv_conf(s.resolver)} for s in steps}
+        yield Furnish(files=files)
+
+
+def resolv_conf(resolver: Resolver) -> str:
+    """What programs read of whom to ask. A second try is soon: what is asked is near, and refuses at once."""
+    lines = [f"nameserver {server}" for server in resolver.servers]
+    if resolver.search:
+        lines.append(f"search {' '.join(resolver.search)}")
+    return "".join(f"{line}\n" for line in (*lines, "options timeout:2 attempts:2"))
 
 
 def _edge(step: SetEdge) -> Iterator[Operation]:

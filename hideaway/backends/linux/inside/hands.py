@@ -80,6 +80,12 @@ def run(argv: Sequence[str], stdin: str | None, namespace: str, timeout: float) 
     return {"status": done.returncode, **said}
 
 
+def run_at_home(argv: Sequence[str], stdin: str | None, namespace: str, timeout: float) -> dict[str, Any]:
+    """The same as the host's own programs are run: with its /etc. For a process that does nothing else."""
+    namespaces.settle_in(namespace)
+    return run(argv, stdin, namespace, timeout)
+
+
 def _checked(argv: Sequence[str], stdin: str, namespace: str) -> str:
     done = run(argv, stdin, namespace, 120)
     if done["status"] != 0:
@@ -213,6 +219,11 @@ def _unlink(order: dict[str, Any]) -> None:
         _ip({"namespace": order["namespace"], "lines": [*lines, f"link delete group {DOOMED}"]})
 
 
+def _furnish(order: dict[str, Any]) -> None:
+    for name, files in order["files"].items():
+        namespaces.furnish(name, files)
+
+
 def _sweep_edge(order: dict[str, Any]) -> int:
     with namespaces.inside(order["namespace"]):
         return sweep.edge(order)
@@ -229,6 +240,7 @@ _ABLE: dict[str, Any] = {
     "know": links.know,
     "relink": _relink,
     "nft": _nft,
+    "furnish": _furnish,
     "stamp": lambda _order: 0,
     "sysctl": _sysctl,
     "appear": _appear,

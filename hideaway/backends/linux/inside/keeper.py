@@ -276,7 +276,7 @@ class Keeper:
     def run(self, connection: Connection, request: dict[str, Any]) -> None:
         """Run argv in a namespace, with stdin, for at most timeout seconds."""
         arguments = request["argv"], request.get("stdin"), request.get("namespace", ""), request.get("timeout", 60)
-        self._work(connection, request, lambda: hands.run(*arguments))
+        self._work(connection, request, lambda: hands.run_at_home(*arguments))
 
     def employ(self, connection: Connection, request: dict[str, Any]) -> None:
         """Have a program run under a name (see Program). One that is so already goes on as it is."""
@@ -339,6 +339,12 @@ def _furnish() -> None:
     """The world's own /run, with a place for network namespaces."""
     namespaces.mount("tmpfs", "/run", "tmpfs", data="mode=0755")
     os.mkdir(namespaces.FOLDER, 0o755)
+    os.mkdir(namespaces.FURNITURE, 0o755)
+    os.chmod(namespaces.FURNITURE, 0o755)
+    resolver = os.path.realpath("/etc/resolv.conf")
+    if resolver.startswith("/run/"):  # as on a machine with systemd-resolved: what hosts have is mounted there
+        os.makedirs(os.path.dirname(resolver), 0o755, exist_ok=True)
+        os.close(os.open(resolver, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
 
 
 def _listen(name: str) -> socket.socket:

@@ -1,14 +1,19 @@
-"""The system calls for namespaces and mounts (os.setns and os.unshare came with Python 3.12)."""
+"""The system calls for namespaces and mounts (os.setns and os.unshare came with Python 3.12).
+
+A network namespace that is a host may have files of its own in /etc: they are kept in FURNITURE, and whatever program
+starts there sees them in the place of the machine's, in a mount namespace of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 FOLDER = "/run/netns"
-CLONE_NEWNET = 0x40000000
+FURNITURE = "/run/hosts"
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_BIND = 4096
 MNT_DETACH = 2
 
@@ -90,7 +95,42 @@ def remove(name: str) -> None:
     with contextlib.suppress(OSError):
         detach(target)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(target)
+        os.unlink(target)  # and so in the mount namespaces of other hosts' programs
+    with contextlib.suppress(FileNotFoundError):
+        furniture = os.path.join(FURNITURE, name)
+        for each in os.listdir(furniture):
+            os.unlink(os.path.join(furniture, each))
+        os.rmdir(furniture)
+
+
+def furnish(name: str, files: Mapping[str, str]) -> None:
+    """State the files that a host has in its /etc. Programs that run there see what is new in them at once."""
+    folder = os.path.join(FURNITURE, name)
+    os.makedirs(folder, 0o755, exist_ok=True)
+    os.chmod(folder, 0o755)
+    for each, text in files.items():
+        descriptor = os.open(os.path.join(folder, each), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "r+b") as file:
+            # The same file for ever: a new one would not be seen where the old one is mounted.
+            os.fchmod(descriptor, 0o644)
+            file.write(text.encode())
+            file.truncate()
+
+
+def settle_in(name: str) -> None:
+    """Give this process a view of its own, in which the files of a host lie in /etc. For a process that ends there.
+
+    What the machine has no file for stays as it is: nothing can be mounted there.
+    """
+    try:
+        there = os.listdir(os.path.join(FURNITURE, name)) if name else []
+    except FileNotFoundError:
+        there = []
+    if there:
+        _checked(_libc.unshare(CLONE_NEWNS), "unshare")
+    for each in there:
+        with contextlib.suppress(FileNotFoundError):
+            mount(os.path.join(FURNITURE, name, each), os.path.join("/etc", each), flags=MS_BIND)
 
 
 def identity(name: str) -> tuple[int, int]:

@@ -58,6 +58,7 @@ def turn_into(program: Program) -> None:
             os.chdir(program.folder)
             os.dup2(os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
         os.dup2(2, 1)
+        namespaces.settle_in(program.namespace)
         namespaces.enter(os.open(namespaces.path(program.namespace), os.O_RDONLY | os.O_CLOEXEC))
         os.execvp(program.argv[0], program.argv)
     except OSError as error:

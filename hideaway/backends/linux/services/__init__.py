@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from hideaway.backends.linux.services import database, haproxy
+from hideaway.backends.linux.services import database, dnsmasq, haproxy
 from hideaway.backends.linux.services.base import Place, Program
-from hideaway.fabric.services import AnyService, Balancer, DatabaseServer, Observed
+from hideaway.fabric.services import AnyService, Balancer, DatabaseServer, Names, Observed
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -28,6 +28,7 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: dict[type, Kind] = {
     Balancer: Kind(haproxy.program, haproxy.look, haproxy.prepare),
     DatabaseServer: Kind(database.program, database.look),
+    Names: Kind(dnsmasq.program, dnsmasq.look),
 }
 """A service's type -> what runs it."""
 
