@@ -80,7 +80,7 @@ def next_hop(host: Host, port: Port, target: str) -> str:
     if any(within(target, address) for address in port.addresses):
         return target
     routes = [r for r in host.routes if r.port == port.id and within(target, r.destination)]
-    return max(routes, key=lambda r: int(r.destination.rpartition("/")[2])).via if routes else target
+    return max(routes, key=lambda r: int(r.destination.rpartition("/")[2])).via or target if routes else target
 
 
 def owners(fabric: Fabric, link: str, address: str) -> Iterator[tuple[Host, Port]]:

@@ -55,9 +55,11 @@ def _view(ports: list[tuple[Host, Port]]) -> View:
     for host, port in ports:
         for address in map(bare, port.addresses):
             entries.setdefault(address, Neighbour(address=address, host=host.id, port=port.id, mac=port.mac))
-        all_ = everybody or host.gateway is not None or host.router is not None
-        vias = None if all_ else frozenset(route.via for route in host.routes if route.port == port.id)
-        hops[Place(host=host.id, device=port.name)] = vias
+        vias = frozenset(route.via or route.destination for route in host.routes if route.port == port.id)
+        # Whoever has a whole network on the link beside its own addresses serves everybody there.
+        serves = any("/" in via and not _alone(via) for via in vias)
+        all_ = everybody or host.gateway is not None or host.router is not None or serves
+        hops[Place(host=host.id, device=port.name)] = None if all_ else frozenset(map(bare, vias))
     return View(entries, hops)
 
 
@@ -99,3 +101,8 @@ def _step(
 def bare(address: str) -> str:
     """An address without its prefix length."""
     return address.partition("/")[0]
+
+
+def _alone(network: str) -> bool:
+    """Whether a network is one address."""
+    return network.endswith("/128" if ":" in network else "/32")

@@ -1,4 +1,4 @@
-"""Rules of part 10 on packets: DHCP says what hosts were programmed with, names lead to what IPAM booked, at once."""
+"""Rules of part 11 on packets: DHCP says what hosts were programmed with, names lead to what IPAM booked, at once."""
 
 from __future__ import annotations
 

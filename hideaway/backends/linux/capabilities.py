@@ -42,6 +42,7 @@ PROGRAMS = (
     _Program("busybox", "busybox-static", ("--help",), False),
     _Program("ping", "iputils-ping", ("-V",), False),
     _Program("dnsmasq", "dnsmasq-base", ("--version",), False),
+    _Program("dhclient", "isc-dhcp-client", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
     _Program("postgres", "postgresql", ("--version",), False),
 )

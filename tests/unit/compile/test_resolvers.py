@@ -1,4 +1,4 @@
-"""Rules of part 10: who answers DHCP and names in a Private Network, what they say, and who asks them."""
+"""Rules of part 11: who answers DHCP and names in a Private Network, what they say, and who asks them."""
 
 from __future__ import annotations
 
