@@ -14,7 +14,20 @@ import pytest
 
 from hideaway.backends.linux import text
 from hideaway.backends.linux.operations import Operation
-from hideaway.fabric.model import Action, Damage, Direction, Fabric, Host, Protocol, Router, RouterRule, Rule
+from hideaway.fabric.model import (
+    EDGE,
+    Action,
+    Damage,
+    Direction,
+    Fabric,
+    Host,
+    Protocol,
+    Redirect,
+    Router,
+    RouterRule,
+    Rule,
+    Volume,
+)
 from hideaway.plan import Step, plan
 from tests import fabrics
 from tests.fabrics import cluster, fabric, group, node, probe, tcp
@@ -65,6 +78,15 @@ def damaged(host: Host, *damages: Damage | None) -> Host:
     return msgspec.structs.replace(host, ports=ports)
 
 
+def renumbered(host: Host) -> Host:
+    public = next(port for port in host.ports if port.link == EDGE)
+    return msgspec.structs.replace(host, redirects=(Redirect(port=public.id, number=21789, target=5432),))
+
+
+def keeping(fabric_: Fabric, *volumes: str) -> Fabric:
+    return msgspec.structs.replace(fabric_, volumes=tuple(Volume(id=each) for each in volumes))
+
+
 CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
     "cluster_from_nothing": (cluster(), Fabric(), frozenset()),
     "rule_added": (cluster(tcp(30080)), cluster(), frozenset()),
@@ -75,6 +97,11 @@ CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
     "node_removed": (fabric(probe()), fabric(node(), probe(), filters=(group(),)), frozenset()),
     "stateless_group": (STATELESS, Fabric(), frozenset()),
     "router": (ROUTED, Fabric(), frozenset()),
+    "second_number": (
+        keeping(fabric(renumbered(node()), probe()), "v1"),
+        keeping(fabric(node(), probe()), "v1", "v2"),
+        frozenset(),
+    ),
     "links_damaged": (
         fabric(damaged(node(), Damage(down=True), Damage(delay=50, jitter=5, loss=1)), probe()),
         fabric(node(), probe()),

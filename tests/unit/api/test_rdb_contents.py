@@ -1,13 +1,17 @@
-"""rdb/v1: users, databases and privileges; backups, snapshots and logs as records."""
+"""rdb/v1: users, databases and privileges; backups, snapshots and logs."""
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography import x509
 
+from hideaway.cloud.databases import Database, DataOrigin
 from tests.api_in_process import Cloud
-from tests.unit.api.databases import INSTANCES, NOBODY, PASSWORD, RDB, make
+from tests.unit.api.databases import INSTANCES, NOBODY, PASSWORD, PRIVATE, RDB, make
 
 
 @pytest.fixture
@@ -125,3 +129,59 @@ def test_logs_are_prepared_and_purged(cloud: Cloud, path: str) -> None:
     assert cloud.get(f"{RDB}/logs/{log['id']}")["status"] == "ready"
     assert cloud.ask("POST", f"{path}/purge-logs", {}).status == 204
     assert cloud.get(f"{path}/logs-details")["details"] == []
+
+
+def test_of_a_password_only_what_recognises_it_is_kept_and_it_is_never_answered(cloud: Cloud, path: str) -> None:
+    cloud.post(f"{path}/users", name="bar", password=PASSWORD, is_admin=False)
+    cloud.post(f"{path}/users", name="nobody", is_admin=False)
+    kept = {user["name"]: user["verifier"] for user in kept_users(cloud)}
+    assert kept["bar"].startswith("SCRAM-SHA-256$4096:")
+    assert kept["bar"] != kept["username"], "each has a salt of its own"
+    assert kept["nobody"] == ""
+    cloud.patch(f"{path}/users/bar", is_admin=True)
+    assert {user["name"]: user["verifier"] for user in kept_users(cloud)} == kept
+    cloud.patch(f"{path}/users/bar", password=PASSWORD)
+    assert {user["name"]: user["verifier"] for user in kept_users(cloud)}["bar"] != kept["bar"]
+    assert "SCRAM" not in str([cloud.get(path), cloud.get(f"{path}/users"), cloud.get(f"{RDB}/instances")])
+    assert PASSWORD not in str(cloud.dump())
+
+
+def kept_users(cloud: Cloud) -> list[dict[str, Any]]:
+    with cloud.store.transaction() as ledger:
+        (database,) = ledger.find(Database)
+    found: list[dict[str, Any]] = msgspec.to_builtins(database.users)
+    return found
+
+
+def test_an_instance_or_a_snapshot_stays_while_it_is_being_copied(path: str, cloud: Cloud) -> None:
+    snapshot = cloud.post(f"{path}/snapshots", name="s")["id"]
+    cloud.get(f"{RDB}/snapshots/{snapshot}")
+    instance = path.rpartition("/")[2]
+    for origin in (DataOrigin(id=instance, engine="", live=True), DataOrigin(id=snapshot, engine="")):
+        other = make(cloud)["id"]
+        with cloud.store.transaction() as ledger:  # as if the copy were not made yet
+            database = ledger.get(Database, other)
+            assert database is not None
+            ledger.put(msgspec.structs.replace(database, origin=origin))
+    for busy in (path, f"{RDB}/snapshots/{snapshot}"):
+        assert cloud.ask("DELETE", busy).body["type"] == "transient_state"
+
+
+def test_a_certificate_goes_on_with_its_key_when_an_endpoint_comes(cloud: Cloud, path: str) -> None:
+    network = cloud.post(PRIVATE)
+    first = certificate(cloud, path)
+    spec = {"private_network": {"private_network_id": network["id"], "ipam_config": {}}}
+    address = cloud.post(f"{path}/endpoints", endpoint_spec=spec)["ip"]
+    cloud.get(path)
+    second = certificate(cloud, path)
+    names = second.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert address in map(str, names.get_values_for_type(x509.IPAddress))
+    assert second.public_key() == first.public_key()
+    second.verify_directly_issued_by(first)
+    cloud.ask("POST", f"{path}/renew-certificate")
+    assert certificate(cloud, path).public_key() != first.public_key()
+
+
+def certificate(cloud: Cloud, path: str) -> x509.Certificate:
+    content = cloud.get(f"{path}/certificate")["content"]
+    return x509.load_pem_x509_certificate(base64.b64decode(content))

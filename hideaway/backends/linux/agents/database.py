@@ -207,7 +207,7 @@ class Agent:
         self.status.outcomes = dict(self.tasks.done) if self.tasks else {}
         said = asdict(self.status)
         if said != getattr(self, "_said", None):
-            write(self.folder / STATUS, said)
+            write(self.folder / STATUS, said, lasting=False)
             self._said = said
 
 

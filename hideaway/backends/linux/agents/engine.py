@@ -90,6 +90,10 @@ class Engine(ABC):
         """Replace a database by what a dump holds; until that is whole, the old one serves."""
 
     @abstractmethod
+    def tidy(self) -> None:
+        """Remove what restores left behind, one that was cut short too. Nobody waits for it."""
+
+    @abstractmethod
     def copy(self, into: Path) -> None:
         """Copy all data, as of now, into a folder that is not there yet."""
 

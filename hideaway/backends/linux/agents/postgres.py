@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 from . import postgres_contents as contents
@@ -31,6 +31,19 @@ def bin_of(wanted: str) -> Path:
     return found.get(wanted) or found[max(found, key=float)]
 
 
+@cache
+def _number(programs: Path) -> str:
+    return run(programs / "postgres", "--version").split()[2]
+
+
+@cache
+def _known(programs: Path) -> dict[str, str]:
+    """All settings of a program, in lower case, and what it takes to change them: `postmaster` is a restart."""
+    told = run(programs / "postgres", "--describe-config")
+    fields = (line.split("\t") for line in told.splitlines())
+    return {each[0].lower(): each[1] for each in fields if len(each) > 1}
+
+
 class Postgres(Engine):
     stop_signal = signal.SIGINT  # the "fast" way: sessions are ended, what is committed is written
 
@@ -39,7 +52,7 @@ class Postgres(Engine):
         super().__init__(volume)
         self.newest = bin_of(wanted)
         self.bin = bin_of(_major(self.main)) if self.main.exists() else self.newest
-        self.version = "PostgreSQL " + run(self.bin / "postgres", "--version").split()[2]
+        self.version = f"PostgreSQL {_number(self.bin)}"
         self.ignored_: list[str] = []
         self._session: Connection | None = None
 
@@ -121,7 +134,8 @@ class Postgres(Engine):
     def configure(self, settings: Settings) -> Need:
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
-        self.ignored_ = sorted(n for n in settings.settings if n.lower() not in self._known and "." not in n)
+        known = _known(self.bin)
+        self.ignored_ = sorted(n for n in settings.settings if n.lower() not in known and "." not in n)
         lines = {k: v for k, v in settings.settings.items() if k not in self.ignored_} | self._own(settings)
         before = _parsed(self.main / "postgresql.conf")
         files = {
@@ -133,7 +147,7 @@ class Postgres(Engine):
         if not [_write(self.main / file, text) for file, text in files.items() if _differs(self.main / file, text)]:
             return Need.NOTHING
         changed = {key for key in before.keys() | lines.keys() if before.get(key) != lines.get(key)}
-        return Need.RESTART if changed & self._at_start else Need.RELOAD
+        return Need.RESTART if any(known.get(key) == "postmaster" for key in changed) else Need.RELOAD
 
     def _own(self, settings: Settings) -> dict[str, str]:
         """What the platform sets, whatever a user asks for."""
@@ -155,17 +169,6 @@ class Postgres(Engine):
             "log_filename": "postgresql-%Y-%m-%dT%H%M%S.log",
             "log_rotation_size": "10MB",
         }
-
-    @cached_property
-    def _known(self) -> dict[str, str]:
-        """All settings of this program, in lower case, and when they take effect."""
-        told = run(self.bin / "postgres", "--describe-config")
-        fields = (line.split("\t") for line in told.splitlines())
-        return {each[0].lower(): each[1] for each in fields if len(each) > 1}
-
-    @property
-    def _at_start(self) -> set[str]:
-        return {key for key, context in self._known.items() if context == "postmaster"}
 
     def command(self) -> list[str]:
         return [str(self.bin / "postgres"), "-D", str(self.main)]
@@ -237,6 +240,10 @@ class Postgres(Engine):
                 *(f"--dbname={_connection(made)}", source / CONTENT),
             )
             contents.swap(session, database, made, old)
+
+    def tidy(self) -> None:
+        with self.session("postgres", None) as session:
+            contents.forget_restores(session)
 
 
 def _major(data: Path) -> str:

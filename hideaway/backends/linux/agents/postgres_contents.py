@@ -90,6 +90,8 @@ def _databases(session: Connection, open_: Open, settings: Settings) -> None:
     for database in settings.databases:
         grants = [grant for grant in settings.grants if grant.database == database]
         digest = _digest(repr([(grant.user, grant.permission) for grant in grants]))
+        if database not in present and database in settings.restored:
+            continue  # a restore is about to make it
         if database not in present:
             session.ask(f"create database {name(database)}")
         if present.get(database) != digest:
@@ -185,11 +187,10 @@ def swap(session: Connection, database: str, made: str, old: str) -> None:
         session.ask(f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {literal(database)}")
     away = f"alter database {name(database)} rename to {name(old)}; " if there else ""
     session.ask(f"{away}alter database {name(made)} rename to {name(database)}")
-    session.ask(f"drop database if exists {name(old)} with (force)")
 
 
 def forget_restores(session: Connection) -> None:
-    """Undo what restores that were cut short left behind."""
+    """Drop what databases were replaced by restores, and what restores that were cut short left behind."""
     query = f"select datname from pg_database where starts_with(datname, '{TEMPORARY}')"
     for (database,) in session.ask(query):
         session.ask(f"drop database {name(str(database))} with (force)")

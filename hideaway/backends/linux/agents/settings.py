@@ -68,6 +68,11 @@ class Settings:
     digest: str = ""
 
     @property
+    def restored(self) -> set[str]:
+        """The databases that are being restored."""
+        return {task.database for task in self.tasks if task.what == "restore"}
+
+    @property
     def folder(self) -> Path:
         """Where the server's volume is."""
         return self.volumes / self.volume
@@ -110,11 +115,12 @@ def read(file: Path) -> Settings:
     )
 
 
-def write(file: Path, content: Any) -> None:
-    """Replace a JSON file as a whole, for its owner's eyes only."""
+def write(file: Path, content: Any, *, lasting: bool = True) -> None:
+    """Replace a JSON file as a whole, for its owner's eyes only. lasting: it shall outlive a loss of power."""
     new = file.with_name(f"{file.name}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as written:
         json.dump(content, written)
-        written.flush()
-        os.fsync(written.fileno())
+        if lasting:
+            written.flush()
+            os.fsync(written.fileno())
     os.replace(new, file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .engine import MAIN, Engine, Trouble, remove_tree, size_of
@@ -27,8 +28,6 @@ class Tasks:
     def __init__(self, engine: Engine, volume: Volume, wake: Callable[[], None]):
         self.engine, self.volume, self.wake = engine, volume, wake
         self.done = volume.done()
-        self.restored = False
-        """Whether a database was replaced since this was last looked at: its grants are to be stated again."""
         self._thread: threading.Thread | None = None
 
     def take(self, settings: Settings) -> None:
@@ -51,6 +50,9 @@ class Tasks:
             how["error"] = str(error)
         self._keep({**self.done, task.id: how})
         self.wake()
+        if task.what == "restore":
+            with suppress(Refused):  # it is tried again with the next restore
+                self.engine.tidy()
 
     def _keep(self, done: dict[str, dict[str, Any]]) -> None:
         self.volume.keep_done(done)
