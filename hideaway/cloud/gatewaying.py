@@ -8,6 +8,7 @@ from hideaway.base.errors import Conflict, PreconditionFailed, TransientState
 from hideaway.cloud.addressing import attach, book, release_from, reverse_name, take_public
 from hideaway.cloud.change import Change
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork, PatRule
+from hideaway.cloud.logging_in import enabled_keys
 from hideaway.cloud.network import Attachment, Ip, PrivateNetwork
 from hideaway.cloud.quotas import RESOURCE_NETWORKS
 
@@ -40,7 +41,7 @@ def make_gateway(change: Change, gateway: Gateway, ip: GatewayIp | None) -> Gate
         raise PreconditionFailed("resource_still_in_use", "the IP is attached to a gateway", ip.resource, ip.id)
     # Its own times stay as they are: the recordings' updated_at is that of its creation.
     change.ledger.put(msgspec.structs.replace(ip, gateway_id=gateway.id))
-    return change.begin(msgspec.structs.replace(gateway, ip_id=ip.id), "allocating", "running")
+    return change.begin(refreshed(change, msgspec.structs.replace(gateway, ip_id=ip.id)), "allocating", "running")
 
 
 def move_ip(change: Change, ip: GatewayIp, gateway: Gateway | None) -> GatewayIp:
@@ -87,6 +88,11 @@ def upgrade_gateway(change: Change, gateway: Gateway, type_: str, bandwidth: int
         change.now, type=type_, bandwidth=bandwidth, version=version, can_upgrade_to=None, boots=gateway.boots + 1
     )
     return change.begin(upgraded, "configuring", "running")
+
+
+def refreshed(change: Change, gateway: Gateway) -> Gateway:
+    """A gateway whose bastion knows the keys that its project has now."""
+    return msgspec.structs.replace(gateway, ssh_keys=enabled_keys(change.ledger, gateway.project_id))
 
 
 def settled(gateway: Gateway) -> None:

@@ -52,6 +52,8 @@ class Gateway(Document, frozen=True, kw_only=True):
     bastion_allowed_ips: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0/0"])
     smtp_enabled: bool = False
     is_legacy: bool = False
+    ssh_keys: list[str] = msgspec.field(default=[], name="_ssh_keys")
+    """The ids of the SSH keys that its bastion came to know."""
     nat_ports: tuple[int, int] | None = msgspec.field(default=None, name="_nat_ports")
     """The ports that translated connections leave from, where an operator narrowed them."""
     version: str | None = None

@@ -14,6 +14,7 @@ from hideaway.cloud.change import Change
 from hideaway.cloud.documents import GONE
 from hideaway.cloud.interfaces import leave_network
 from hideaway.cloud.kubernetes import Node, Pool
+from hideaway.cloud.logging_in import KEY_TAG, enabled_keys
 from hideaway.cloud.public_ips import give_public_ip, release_ip, take_public_ip
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.cloud.volumes import BlockVolume, Reference, Volume
@@ -188,7 +189,7 @@ def power_on(change: Change, server: Server) -> Server:
     """Start a server; one that asked for a dynamic address gets it, unless it has an IPv4 one already."""
     _give_dynamic(change, server)
     detail = "stopped in place" if server.state == "stopped in place" else "allocating node"
-    return _begin(change, _booting(server), "starting", "running", detail)
+    return _begin(change, _booting(change, server), "starting", "running", detail)
 
 
 def power_off(change: Change, server: Server) -> Server:
@@ -204,7 +205,7 @@ def stop_in_place(change: Change, server: Server) -> Server:
 
 def reboot(change: Change, server: Server) -> Server:
     """Stop and start a server."""
-    return _begin(change, _booting(server), "starting", "running", "rebooting")
+    return _begin(change, _booting(change, server), "starting", "running", "rebooting")
 
 
 def terminate(change: Change, server: Server) -> Server:
@@ -220,8 +221,11 @@ def depart(change: Change, server: Server) -> Server:
     return change.begin(kept, "stopping", GONE)
 
 
-def _booting(server: Server) -> Server:
-    return msgspec.structs.replace(server, boots=server.boots + 1)
+def _booting(change: Change, server: Server) -> Server:
+    """A server that starts, with the SSH keys that it finds at that moment."""
+    tags = [tag for tag in server.tags if tag.startswith(KEY_TAG)]
+    authorized = [*enabled_keys(change.ledger, server.project_id), *tags]
+    return msgspec.structs.replace(server, boots=server.boots + 1, authorized=authorized)
 
 
 def _begin(change: Change, server: Server, state: str, to: str, detail: str) -> Server:

@@ -44,6 +44,8 @@ class Server(Document, frozen=True, kw_only=True):
     user_data: dict[str, str] = {}  # key -> value, base64
     node_id: str | None = None  # the Kubernetes node that it is
     boots: int = msgspec.field(default=0, name="_boots")  # how often it was started or rebooted
+    authorized: list[str] = msgspec.field(default=[], name="_authorized")
+    """The SSH keys that its last start found: ids of IAM's, and AUTHORIZED_KEY tags."""
 
     @property
     def refs(self) -> tuple[str, ...]:

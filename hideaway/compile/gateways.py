@@ -9,6 +9,7 @@ from hideaway.cloud.gateways import Gateway, PatRule
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.compile.attachments import Served, public_address, up
 from hideaway.compile.common import bare, because, leaving, short, single
+from hideaway.compile.shells import bastion, openings
 from hideaway.compile.ways import Ways, routes
 from hideaway.fabric import model
 from hideaway.fabric.model import EDGE, Forward, Host, Port, Protocol, Role
@@ -32,19 +33,22 @@ def hosts(ledger: MemoryLedger, served: list[Served], ways: Ways) -> Iterator[Ho
 def _host(ledger: MemoryLedger, gateway: Gateway, address: tuple[str, str], inside: list[Served], ways: Ways) -> Host:
     outside = Port(id=f"pub-{gateway.id}", name="pub", link=EDGE, addresses=(address[0],), because=address[1])
     ports = (outside, *(_inside_port(s) for s in inside))
+    ways_out = routes(ports, ways)
     return Host(
         id=gateway.id,
         name=gateway.name,
         role=Role.GATEWAY,
         ports=ports,
-        routes=routes(ports, ways),
+        routes=ways_out,
         gateway=model.Gateway(
             outside=outside.id,
             masquerade=tuple(sorted(s.network.id for s in inside if s.network.masquerade_enabled)),
             forwards=() if gateway.is_legacy else tuple(_forwards(ledger, gateway)),
             ports=gateway.nat_ports,
             closed=() if gateway.smtp_enabled else SMTP,
+            openings=openings(gateway),
         ),
+        services=tuple(bastion(ledger, gateway, ports, ways_out)),
         boots=gateway.boots,
         because=because(gateway),
     )

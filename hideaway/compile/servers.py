@@ -10,6 +10,7 @@ from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.servers import PrivateNic, SecurityGroup, Server, ServerIp
 from hideaway.compile.common import because, by_age, interface, is_v6, leaving, single
 from hideaway.compile.resolvers import told
+from hideaway.compile.shells import of_server
 from hideaway.compile.ways import Ways, routes
 from hideaway.fabric.model import EDGE, Host, Port, Role
 
@@ -40,6 +41,7 @@ def host(ledger: MemoryLedger, server: Server, ways: Ways) -> Host:
         ports=ports,
         routes=routes(ports, ways),
         metadata=True,
+        services=of_server(ledger, server),
         boots=server.boots,
         because=because(server),
     )

@@ -18,6 +18,7 @@ from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
 from hideaway.compile.faults import egress_fault
+from hideaway.compile.shells import OUTPUT, SCRIPT
 from hideaway.fabric.services import DATABASE, DatabaseFacts, Observed
 
 D = TypeVar("D", bound=Document)
@@ -49,7 +50,7 @@ def report(
         _group("networks", [_network(ledger, n) for n in found(PrivateNetwork)]),
         _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
-        _group("servers", [_server(ledger, s) for s in found(Server) if s.node_id is None]),
+        _group("servers", [_server(ledger, s, observed(s.id, SCRIPT)) for s in found(Server) if s.node_id is None]),
         _group("databases", [_database(d, observed(d.id, DATABASE)) for d in found(Database)]),
     ]
     notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
@@ -163,14 +164,18 @@ def _node(ledger: MemoryLedger, node: Node, fault: str | None) -> Item:
     )
 
 
-def _server(ledger: MemoryLedger, server: Server) -> Item:
+def _server(ledger: MemoryLedger, server: Server, observed: Observed | None) -> Item:
+    script = observed.facts if observed is not None else {}
+    ended, status = script.get("state") == "done", script.get("status")
+    told = {"user_data": f"ended with status {status}" if ended else str(script["state"])} if script else {}
     return Item(
         kind="server",
         name=server.name,
         id=server.id,
         status=server.state,
         healthy=server.state in WELL,
-        facts={"zone": server.zone, **_addresses(ledger, server.id)},
+        reason=f"its user data ended with status {status}: see {OUTPUT} in it" if ended and status else "",
+        facts={"zone": server.zone, **_addresses(ledger, server.id), **told},
     )
 
 

@@ -154,7 +154,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     masquerade: the inside Ports' ids whose traffic leaves with the gateway's own public address. All else is dropped.
     ports: the source ports that translated TCP and UDP leaves from, both ends included; None leaves them to the data
-    plane. closed: TCP destination ports that nothing leaves to.
+    plane. closed: TCP destination ports that nothing leaves to. openings: what it answers itself, outside.
     """
 
     outside: str  # the public Port's id
@@ -162,6 +162,14 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     forwards: tuple[Forward, ...] = ()
     ports: tuple[int, int] | None = None
     closed: tuple[int, ...] = ()
+    openings: tuple[Opening, ...] = ()
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A TCP port of a gateway's own, open to these networks (CIDR)."""
+
+    port: int
+    networks: tuple[str, ...]
 
 
 class Router(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -208,7 +208,47 @@ class Names(Service, frozen=True, kw_only=True, tag=True):
         return (("udp", 53), ("tcp", 53), ("udp", 67), ("udp", 547))
 
 
-AnyService = Balancer | DatabaseServer | Names
+class Shell(Service, frozen=True, kw_only=True, tag=True):
+    """Lets people in over SSH, by these public keys (as in OpenSSH's authorized_keys): into a shell of the host's."""
+
+    port: int = 22
+    user: str = "root"
+    hostname: str = ""
+    keys: tuple[str, ...] = ()
+
+    def listens(self) -> tuple[tuple[str, int], ...]:
+        return (("tcp", self.port),)
+
+
+class Bastion(Service, frozen=True, kw_only=True, tag=True):
+    """Forwards connections of SSH's for people with one of these keys, to addresses in these networks only (CIDR).
+
+    names are those that it knows: (name in lower case, address).
+    """
+
+    port: int
+    user: str = "bastion"
+    keys: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+    def listens(self) -> tuple[tuple[str, int], ...]:
+        return (("tcp", self.port),)
+
+
+class Script(Service, frozen=True, kw_only=True, tag=True):
+    """A program text that is run once when the host was built; content is base64, its first line names what reads it.
+
+    output is the file in the host that keeps what it says.
+    facts: `state` (running, done) and, once it is done, `status`, what it ended with.
+    """
+
+    content: str
+    output: str
+    hostname: str = ""
+
+
+AnyService = Balancer | DatabaseServer | Names | Shell | Bastion | Script
 """All kinds of services."""
 
 

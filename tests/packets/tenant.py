@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -60,8 +61,12 @@ class Tenant:
 
     def __init__(self, running: Cloud):
         self.cloud = running
-        self.http = running.http()
-        self.hosts = Hosts(running.url, running.owner["secret_key"])
+        self.connect()
+
+    def connect(self) -> None:
+        """Speak with the cloud where it is now."""
+        self.http = self.cloud.http()
+        self.hosts = Hosts(self.cloud.url, self.cloud.owner["secret_key"])
 
     def close(self) -> None:
         self.hosts.close()
@@ -167,8 +172,14 @@ class Tenant:
 
     @contextlib.contextmanager
     def program(self, machine: str, code: str, *arguments: str) -> Iterator[Program]:
-        """A program that goes on in a host for the length of a with, or until it is stuck."""
-        argv = self.hosts.argv(machine, ["timeout", "100", sys.executable, "-S", "-c", code, *arguments])
+        """A Python program that goes on in a host for the length of a with, or until it is stuck."""
+        with self.command(machine, sys.executable, "-S", "-c", code, *arguments) as program:
+            yield program
+
+    @contextlib.contextmanager
+    def command(self, machine: str, *argv: str) -> Iterator[Program]:
+        """The same of any program."""
+        argv = tuple(self.hosts.argv(machine, ["timeout", "100", *argv]))
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             yield Program(process)
@@ -182,6 +193,16 @@ class Tenant:
         with self.program(machine, code, *arguments) as program:
             assert program.line() == "up"
             yield program
+
+    def quiet(self, program: Program, word: str, seconds: float = 2.0) -> None:
+        """Tell a program something that it does not answer: what it is connected to is cut off."""
+        assert program.process.stdin is not None
+        assert program.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            program.process.stdin.write(f"{word}\n")
+            program.process.stdin.flush()
+        readable, _, _ = select.select([program.process.stdout], [], [], seconds)
+        assert not readable or program.line() == ""
 
     def inside(self, machine: str, *argv: str) -> str:
         done = self.hosts.run(machine, *argv)

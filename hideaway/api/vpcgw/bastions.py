@@ -58,7 +58,7 @@ def remove(call: Call) -> None:
 
 BASE = "/zones/{zone}/gateways/{gateway_id}/bastion-allowed-ips"
 ROUTES = [
-    Route(method="POST", path=BASE, handler=add, body=AddRange),
-    Route(method="PUT", path=BASE, handler=replace, body=SetRanges),
-    Route(method="DELETE", path=BASE + "/{ip_range:path}", handler=remove, status=204),
+    Route(method="POST", path=BASE, handler=add, body=AddRange, records=False),
+    Route(method="PUT", path=BASE, handler=replace, body=SetRanges, records=False),
+    Route(method="DELETE", path=BASE + "/{ip_range:path}", handler=remove, status=204, records=False),
 ]

@@ -12,7 +12,7 @@ from hideaway.api.pipeline import Route
 from hideaway.api.shapes import Body, Listing, Name, PortNumber, Query, Tags, given
 from hideaway.api.vpcgw.views import free_ip_of, status_in, view_gateway
 from hideaway.base.errors import invalid
-from hideaway.cloud.gatewaying import delete_gateway, make_gateway, rename_gateway, settled, upgrade_gateway
+from hideaway.cloud.gatewaying import delete_gateway, make_gateway, refreshed, rename_gateway, settled, upgrade_gateway
 from hideaway.cloud.gateways import Gateway, GatewayNetwork
 
 TYPES = {"VPC-GW-S": 100, "VPC-GW-M": 1000, "VPC-GW-L": 3000, "VPC-GW-XL": 10000}
@@ -108,6 +108,8 @@ def update(call: Call, body: UpdateGateway) -> dict[str, Any]:
     fields = given(body, "enable_bastion", "enable_smtp", "bastion_port")
     if body.enable_bastion is not None:
         fields["bastion_enabled"] = body.enable_bastion
+    if body.enable_bastion and not gateway.bastion_enabled:
+        gateway = refreshed(call.change, gateway)
     if body.enable_smtp is not None:
         fields["smtp_enabled"] = body.enable_smtp
     if body.bastion_port:
@@ -137,9 +139,10 @@ def upgrade(call: Call, body: UpgradeGateway) -> dict[str, Any]:
 
 
 def refresh_ssh_keys(call: Call) -> dict[str, Any]:
+    """The bastion gets to know the project's keys that are new; those that are gone it has forgotten by itself."""
     gateway = call.own(Gateway, param="gateway_id")
     settled(gateway)
-    return view_gateway(call, call.change.begin(gateway, "configuring", "running"))
+    return view_gateway(call, call.change.begin(refreshed(call.change, gateway), "configuring", "running"))
 
 
 BASE = "/zones/{zone}/gateways"
@@ -149,8 +152,8 @@ ROUTES = [
     Route(method="POST", path=BASE, handler=create, body=CreateGateway, records=False),
     Route(method="GET", path=BASE, handler=list_, query=ListGateways),
     Route(method="GET", path=ONE, handler=get),
-    Route(method="PATCH", path=ONE, handler=update, body=UpdateGateway),
+    Route(method="PATCH", path=ONE, handler=update, body=UpdateGateway, records=False),
     Route(method="DELETE", path=ONE, handler=delete, query=DeleteGateway, records=False),
     Route(method="POST", path=ONE + "/upgrade", handler=upgrade, body=UpgradeGateway, records=False),
-    Route(method="POST", path=ONE + "/refresh-ssh-keys", handler=refresh_ssh_keys),
+    Route(method="POST", path=ONE + "/refresh-ssh-keys", handler=refresh_ssh_keys, records=False),
 ]

@@ -16,6 +16,7 @@ import msgspec
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.backends.linux import journal, names, seeing, text, world
+from hideaway.backends.linux.attending import Attendant
 from hideaway.backends.linux.channel import Channel, Line
 from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.inside.namespaces import FURNITURE
@@ -65,7 +66,9 @@ class LinuxBackend:
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
-        self._staff = Staff(self.folder, self.folder.parent / "data")
+        data = self.folder.parent / "data"
+        self._attendant = Attendant(self.folder, data, self.alive)
+        self._staff = Staff(self.folder, data, self._attendant)
         self._doors = Doors(Line(self.folder, PORTER, self.alive), doors)
         self._reckoner = Reckoner() if doors else None
         self._wishes = Wishes(self.folder.parent / "doors.json")
@@ -116,6 +119,7 @@ class LinuxBackend:
             argv = [*world.program(name), *arguments]
             living.channel.ask("employ", name=name, namespace=namespace, argv=argv)
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
+        self._attendant.attend(living.channel, living.id, self._present.fabric)
         self._tell_herald()
         self._attend(look=True)
         return adopted
@@ -140,6 +144,8 @@ class LinuxBackend:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
                 self._staff.come(step, keeper)
+            made = {step.host for step in steps if isinstance(step, AddHost)}
+            self._attendant.attend(keeper, self._held().id, wanted, made)
             self._present = Present(fabric=wanted)
             if any(isinstance(step, AddHost | RemoveHost) for step in steps):
                 self._tell_herald()
@@ -215,11 +221,12 @@ class LinuxBackend:
         net = f"/proc/{pid}/root/run/netns/{namespace}" if namespace else f"/proc/{pid}/ns/net"
         user = ["--user", "--preserve-credentials"] if self.rootless else []
         furniture = ["sh", "-c", AT_HOME, "sh", f"{FURNITURE}/{namespace}"]
-        at_home = ["unshare", "--mount", "--", *furniture] if namespace else []
+        furnished = ["unshare", "--mount", "--", *furniture] if namespace else []
+        root, settled = self._attendant.at_home(kept.fabric.host(host), pid)
         # nsenter waits outside for its child within; when it is killed, the child hears that its terminal is gone.
         ends = ["setpriv", "--pdeathsig", "HUP", "--"]
-        enter = ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", "--"]
-        return [*enter, *at_home, *ends, *argv]
+        enter = ["nsenter", "--target", str(pid), *user, "--mount", "--pid", f"--net={net}", *root, "--"]
+        return [*enter, *(settled or furnished), *ends, *argv]
 
     def running(self) -> dict[str, Any]:
         """The keeper's programs: name -> `pid` (0 while it is down) and `starts`, how often it was started."""
@@ -314,6 +321,7 @@ class LinuxBackend:
         self._doors.forget()
         self._pulse.close()
         self._herald.close()
+        self._attendant.forget()
         if self._world is not None:
             self._world.forget()
             self._world = None

@@ -146,16 +146,20 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
 class SweepGateway(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     """Cut the connections through a gateway that it no longer allows.
 
-    own: its public addresses; refused: the networks (CIDR) whose traffic may not leave; open: whether any may;
-    closed: TCP ports that nothing may leave to.
+    own: its public addresses; mine: all its addresses; refused: the networks (CIDR) whose traffic may not leave; open:
+    whether any may; closed: TCP ports that nothing may leave to; openings: its own TCP ports, and who may come to
+    them; served: those that all may come to.
     """
 
     namespace: str
     own: tuple[str, ...]
+    mine: tuple[str, ...]
     translations: tuple[Translation, ...]
     refused: tuple[str, ...]
     open: bool
     closed: tuple[int, ...] = ()
+    openings: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    served: tuple[int, ...] = ()
 
 
 class Performed(msgspec.Struct, frozen=True, kw_only=True):

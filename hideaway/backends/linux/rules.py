@@ -233,7 +233,7 @@ def _gateway_table(step: SetRules) -> str:
         _chain("prerouting", _destinations(gateway, outside)),
         _chain("postrouting", _sources(gateway, outside)),
         _chain("forward", _gateway_forward(gateway, outside, masqueraded, inside)),
-        _chain("input", _input("ct state established,related accept", *_listeners(step))),
+        _chain("input", _input("ct state established,related accept", *_listeners(step), *_openings(gateway, outside))),
     )
 
 
@@ -284,6 +284,13 @@ def _gateway_forward(gateway: Gateway, outside: Port, masqueraded: list[str], in
         match = f'meta nfproto ipv4 iifname "{outside.name}" oifname {_any(inside)} ct state new ct status dnat'
         yield _counted(match, "accept", "forwarded")
     yield _counted("", "drop", "policy")
+
+
+def _openings(gateway: Gateway, outside: Port) -> Iterator[str]:
+    for number, opening in enumerate(gateway.openings):
+        match = f'iifname "{outside.name}" tcp dport {opening.port}'
+        for network in opening.networks:
+            yield _counted(f"{_network(network, 'saddr')} {match}", "accept", f"opening {number}")
 
 
 def _listeners(step: SetRules) -> Iterator[str]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from hideaway.backends.linux import names
+from hideaway.backends.linux.attending import ATTENDED, Attendant
 from hideaway.backends.linux.channel import Channel
 from hideaway.backends.linux.services import look, prepare, program
 from hideaway.backends.linux.services.base import LOG, Place, Program
@@ -28,11 +29,12 @@ PATIENCE = 10.0  # seconds
 class Staff:
     """Carries out the steps that concern programs.
 
-    world: the folder of the world's things, which is where its keeper runs; data: what outlives the world.
+    world: the folder of the world's things, which is where its keeper runs; data: what outlives the world; attendant:
+    who does what needs no program of its own.
     """
 
-    def __init__(self, world: Path, data: Path):
-        self.world, self.data = world, data
+    def __init__(self, world: Path, data: Path, attendant: Attendant):
+        self.world, self.data, self.attendant = world, data, attendant
 
     def leave(self, step: Step, keeper: Channel) -> None:
         """Carry out what must be done before the kernel is changed: end what shall run no more."""
@@ -50,7 +52,7 @@ class Staff:
             self.keep(step)
         elif isinstance(step, SetLink) and step.damage is not None and not step.damage.down:
             self._delay(step, step.damage, keeper)
-        elif isinstance(step, SetService):
+        elif isinstance(step, SetService) and not isinstance(step.service, ATTENDED):
             place = self._place(step.host, step.service.id)
             wanted = program(step.host, step.service, place)
             prepare(step.service, place)
@@ -100,14 +102,23 @@ class Staff:
 
     def look(self, host: str, service: AnyService) -> Observed:
         """How what runs for a service fares, now."""
+        if isinstance(service, ATTENDED):
+            self.attendant.look_again()
+        return self._look(host, service)
+
+    def _look(self, host: str, service: AnyService) -> Observed:
+        if isinstance(service, ATTENDED):
+            return self.attendant.look(host, service)
         return look(service, self._place(host, service.id))
 
     def look_at_all(self, fabric: Fabric) -> dict[str, Observed]:
         """`<host>/<service>` -> how it fares, of all services. What they say is kept within bounds."""
-        for host in fabric.hosts:
-            for each in host.services:
-                _trim(self._place(host.id, each.id).folder / LOG)
-        return {f"{host.id}/{each.id}": self.look(host.id, each) for host in fabric.hosts for each in host.services}
+        self.attendant.look_again()
+        served = [(host.id, each) for host in fabric.hosts for each in host.services]
+        for host, each in served:
+            if not isinstance(each, ATTENDED):
+                _trim(self._place(host, each.id).folder / LOG)
+        return {f"{host}/{each.id}": self._look(host, each) for host, each in served}
 
     def _folder(self, host: str) -> Path:
         return self.world / FOLDER / names.namespace(host)

@@ -70,10 +70,13 @@ def gateway_sweep(step: SetRules) -> SweepGateway:
     return SweepGateway(
         namespace=names.namespace(step.host),
         own=tuple(v4(outside)) if outside else (),
+        mine=tuple(address for port in step.ports for address in v4(port)),
         translations=tuple(map(_translation, gateway.forwards)),
         refused=(*(a for p in closed for a in p.addresses), *step.gone),
         open=bool(gateway.masquerade),
         closed=gateway.closed,
+        openings=tuple((opening.port, opening.networks) for opening in gateway.openings),
+        served=tuple(listener.port for listener in step.listeners),
     )
 
 

@@ -48,18 +48,15 @@ class Hosts:
 
     def __init__(self, url: str, secret_key: str):
         self._http = httpx.Client(base_url=url, headers={"X-Auth-Token": secret_key}, timeout=30)
-        self._argv: dict[str, list[str]] = {}
         self._listeners: list[subprocess.Popen[bytes]] = []
 
     def argv(self, host: str, command: Sequence[str]) -> list[str]:
         """The command line that runs a command inside a host. Raises HideawayError when there is no such host."""
-        if host not in self._argv:
-            answer = self._http.post("/hideaway/v1/exec", json={"host": host, "command": ["@"]})
-            if answer.status_code != 200:
-                raise HideawayError(f"no command can run in {host}: {answer.json()['message']}")
-            self._argv[host] = answer.json()["argv"]
-        prefix = self._argv[host]
-        return [*prefix[:-1], *command]
+        answer = self._http.post("/hideaway/v1/exec", json={"host": host, "command": list(command)})
+        if answer.status_code != 200:
+            raise HideawayError(f"no command can run in {host}: {answer.json()['message']}")
+        argv: list[str] = answer.json()["argv"]
+        return argv
 
     def run(self, host: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command inside a host to its end."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import links, namespaces, sweep
+from . import homes, links, namespaces, sweep
 from .generation import generation
 
 DOOMED = "4711"
@@ -186,6 +186,7 @@ def _vanish(order: dict[str, Any]) -> None:
             continue
     _end_processes(there)
     for name in order["namespaces"]:
+        homes.leave(name)
         namespaces.remove(name)
 
 

@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any
 
-from . import hands, namespaces
+from . import hands, homes, namespaces
 from .programs import LONGEST_RESTART, SHORTEST_RESTART, Program, group_lives, kill_group, turn_into
 
 BUSY = 75
@@ -345,6 +345,7 @@ def _furnish() -> None:
     if resolver.startswith("/run/"):  # as on a machine with systemd-resolved: what hosts have is mounted there
         os.makedirs(os.path.dirname(resolver), 0o755, exist_ok=True)
         os.close(os.open(resolver, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    os.mkdir(homes.FOLDER, 0o755)
 
 
 def _listen(name: str) -> socket.socket:

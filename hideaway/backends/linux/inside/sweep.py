@@ -60,7 +60,7 @@ def edge(order: dict[str, Any]) -> int:
 
 def gateway(order: dict[str, Any]) -> int:
     """Cut what a gateway no longer lets through; how many were cut."""
-    own = set(order["own"])
+    own, mine = set(order["own"]), set(order["mine"])
     refused = [ipaddress.ip_interface(text).network for text in order["refused"]]
     allowed = {
         (protocol, each["public_port"]): (each["private_address"], each["private_port"])
@@ -77,9 +77,20 @@ def gateway(order: dict[str, Any]) -> int:
             if first.protocol == "tcp" and first.target_port in order["closed"]:
                 return False
             return order["open"] and reply.target in own and not any(address in network for network in refused)
-        return first.source in own or first.target in own  # the gateway's own
+        return first.source in mine or (first.target in mine and _answered(order, first))  # the gateway's own
 
     return _cut(connection for connection in _connections() if connection.family == 4 and not stays(connection))
+
+
+def _answered(order: dict[str, Any], flow: Flow) -> bool:
+    """Whether a gateway itself answers what comes to it."""
+    if flow.protocol != "tcp" or flow.target_port in order["served"]:
+        return True
+    source = ipaddress.ip_address(flow.source)
+    return any(
+        port == flow.target_port and any(source in ipaddress.ip_network(network) for network in networks)
+        for port, networks in order["openings"]
+    )
 
 
 class _Judge:
