@@ -18,7 +18,7 @@ from . import homes
 
 CHUNK = 1 << 16
 RESOLVE_SECONDS = 5
-LAST_WORDS = 0.2  # seconds that what a command said last may take to come out of its terminal
+LAST_WORDS = 2.0  # seconds that what a command said last may take to come out of its terminal
 REFUSAL = b"This is a bastion: it forwards connections (ssh -J) and has no shell.\n"
 
 
