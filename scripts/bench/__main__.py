@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hideaway.backends.linux.capabilities import capabilities
-from scripts.bench import build, changes, load, machine, packets, throughput
+from scripts.bench import build, changes, databases, load, machine, packets, throughput
 from scripts.bench.contenders import CACHE, peers
 from scripts.bench.report import Measured, render
 
-PARTS = ("load", "build", "throughput", "changes", "packets")
+PARTS = ("load", "build", "throughput", "changes", "databases", "packets")
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
@@ -57,6 +57,8 @@ def _packets(found: Measured, parts: Sequence[str], rounds: int) -> None:
         found.ratios += build.measure(rounds)
     if "throughput" in parts:
         found.ratios += throughput.measure(rounds)
+    if "databases" in parts:
+        found.ratios += databases.measure(rounds)
     if "changes" in parts:
         found.changes = changes.measure()
     if "packets" in parts:

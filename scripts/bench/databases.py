@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
 
 from hideaway.backends.linux import LinuxBackend
 from hideaway.backends.linux.agents.postgres import bin_of
+from scripts.bench.ratio import Ratio, in_turns
 from tests.cloud_under_test import Cloud
 
 FLAGS = ("--data-plane", "linux", "--linger", "0")
@@ -31,14 +31,17 @@ MAKE = (
     "grant all on database rdb to bench; grant all on schema public to bench",
 )
 
-Rows = list[tuple[str, str]]
-
 
 class Bare:
-    """PostgreSQL as somebody starts it by hand, in a folder."""
+    """PostgreSQL as somebody starts it by hand, each time in a new folder."""
 
     def __init__(self, folder: Path):
-        self.folder, self.data, self.bin = folder, folder / "data", bin_of("15")
+        folder.mkdir()
+        self.folder, self.bin, self.number = folder, bin_of("15"), 0
+
+    @property
+    def data(self) -> Path:
+        return self.folder / f"data{self.number}"
 
     def run(self, program: str, *arguments: object) -> None:
         argv = [*AS_ANOTHER, str(self.bin / program), *map(str, arguments)]
@@ -47,16 +50,19 @@ class Bare:
     def sql(self, text: str, database: str = "postgres") -> None:
         self.run("psql", "-XqAt", "-h", self.folder, "-U", "platform", "-d", database, "-c", text)
 
-    def start(self, data: Path) -> None:
+    def start(self) -> None:
         options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}'"
-        self.run("pg_ctl", "-D", data, "-l", self.folder / "log", "-o", options, "-w", "start")
+        self.run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-o", options, "-w", "start")
 
-    def stop(self, data: Path) -> None:
-        self.run("pg_ctl", "-D", data, "-m", "fast", "-w", "stop")
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
     def create(self) -> None:
+        if self.number:
+            self.stop()
+        self.number += 1
         self.run("initdb", "-D", self.data, "-U", "platform", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8")
-        self.start(self.data)
+        self.start()
         for statement in MAKE[0].split("; "):
             self.sql(statement)
         self.sql(MAKE[1], "rdb")
@@ -71,11 +77,11 @@ class Bare:
 
     def upgrade(self) -> None:
         """The same program serves both versions: a copy of the running server's data, and a server on it."""
-        new = self.folder / "new"
+        new = self.folder / f"data{self.number + 1}"
         self.run("pg_basebackup", "-h", self.folder, "-U", "platform", "-D", new, "-c", "fast", "-X", "stream")
-        self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
-        self.start(new)
-        self.data = new
+        self.stop()
+        self.number += 1
+        self.start()
 
 
 class Ours:
@@ -100,6 +106,8 @@ class Ours:
             "name": "bench", "engine": "PostgreSQL-15", "node_type": "DB-DEV-S", "user_name": USER,
             "password": PASSWORD, "disable_backup": True,
         }  # fmt: skip
+        if self.id:
+            self.call("DELETE", f"/instances/{self.id}")
         self.id = self.call("POST", "/instances", body)["id"]
         self.ready(f"/instances/{self.id}")
 
@@ -119,48 +127,42 @@ class Ours:
         self.ready(f"/backups/{backup}")
 
     def upgrade(self) -> None:
+        """Always of the same instance: the new one goes again."""
         newer = self.call("GET", f"/instances/{self.id}")["upgradable_version"][0]["id"]
-        workflow = {"upgradable_version_id": newer, "with_endpoints": True}
+        workflow = {"upgradable_version_id": newer, "with_endpoints": False}
         made = self.call("POST", f"/instances/{self.id}/upgrade", {"major_upgrade_workflow": workflow})
         self.ready(f"/instances/{made['id']}")
-        self.call("DELETE", f"/instances/{self.id}")
-        self.id = made["id"]
+        self.call("DELETE", f"/instances/{made['id']}")
 
 
-def measure(rounds: int) -> Rows:
-    """(what, figure): each with hideaway and bare, the medians of the rounds and their ratio."""
-    seconds: dict[str, tuple[list[float], list[float]]] = {}
-
-    def turn(what: str, ours: Callable[[], object], bare: Callable[[], object]) -> None:
-        kept = seconds.setdefault(what, ([], []))
-        for side, action in zip(kept, (ours, bare), strict=True):
-            began = time.monotonic()
-            action()
-            side.append(time.monotonic() - began)
-
+def measure(rounds: int) -> list[Ratio]:
+    """Seconds from a POST to ready, and of the bare program; each side's data is as large as the other's."""
+    print("databases: PostgreSQL", flush=True)
     with tempfile.TemporaryDirectory(prefix="hw") as folder, _cloud(Path(folder)) as cloud, cloud.http() as http:
-        for number in range(rounds):
-            print(f"databases: round {number + 1}", flush=True)
-            ours, bare = Ours(cloud, http), Bare(Path(folder) / str(number))
-            bare.folder.mkdir()
-            turn("creating an instance, POST to ready", ours.create, bare.create)
-            ours.fill()
-            bare.sql(FILL, "rdb")
-            bare.dump()
-            backup = ours.dump()
-            what = f"restoring a backup of {ROWS:,} rows, POST to ready"
-            turn(what, lambda: ours.restore(backup), bare.restore)  # noqa: B023  # called within the round
-            what = f"upgrading an instance with {2 * ROWS:,} rows, POST to ready"
-            turn(what, ours.upgrade, bare.upgrade)
-            bare.stop(bare.data)
-            ours.call("DELETE", f"/instances/{ours.id}")
-    return [
-        (
-            f"{what}, against the bare program",
-            f"{median(a):.2f} s to {median(b):.2f} s, {median(a) / median(b):.2f} times",
-        )
-        for what, (a, b) in seconds.items()
-    ]
+        ours, bare = Ours(cloud, http), Bare(Path(folder) / "bare")
+
+        def turns(what: str, mine: Callable[[], object], theirs: Callable[[], object]) -> Ratio:
+            return in_turns(
+                what, lambda: _timed(mine), lambda: _timed(theirs), rounds=rounds, unit="s", goal="at most 1.30"
+            )
+
+        found = [turns("a database created (bare: initdb, start, createdb, a user, grants)", ours.create, bare.create)]
+        ours.fill()
+        bare.sql(FILL, "rdb")
+        bare.dump()
+        backup = ours.dump()
+        what = f"a backup of {ROWS:,} rows restored (bare: createdb, pg_restore)"
+        found.append(turns(what, lambda: ours.restore(backup), bare.restore))
+        what = f"a database with {2 * ROWS:,} rows upgraded (bare: pg_basebackup, stop, start)"
+        found.append(turns(what, ours.upgrade, bare.upgrade))
+        bare.stop()
+    return found
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
 
 
 @contextmanager
@@ -178,5 +180,5 @@ def _cloud(folder: Path) -> Iterator[Cloud]:
 
 
 if __name__ == "__main__":
-    for row in measure(3):
-        print(*row, sep=": ")
+    for found in measure(5):
+        print(found)

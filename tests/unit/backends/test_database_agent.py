@@ -78,6 +78,8 @@ class Fake(Engine):
     def copy(self, into: Path) -> None:
         self._made(into, "copy")
 
+    version = "Fake 15.0"
+
     @property
     def ignored(self) -> list[str]:
         return []

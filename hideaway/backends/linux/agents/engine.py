@@ -32,9 +32,8 @@ class Need(Enum):
 
 
 class Engine(ABC):
-    """An engine on one volume. version is the program that runs, and its number."""
+    """An engine on one volume."""
 
-    version: str = ""
     stop_signal: int
 
     def __init__(self, volume: Path):
@@ -99,6 +98,11 @@ class Engine(ABC):
 
     @property
     @abstractmethod
+    def version(self) -> str:
+        """The program that runs, and its number."""
+
+    @property
+    @abstractmethod
     def ignored(self) -> list[str]:
         """The settings that this program does not know."""
 
@@ -108,9 +112,12 @@ def sockets_of(volume: str) -> Path:
     return SOCKETS / volume
 
 
-def run(*argv: str | Path, folder: Path | None = None, said: str = "") -> str:
-    """Run a program to its end; what it printed. Raises Trouble with the last of what it complained of."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+def run(*argv: str | Path, folder: Path | None = None, said: str = "", **variables: str) -> str:
+    """Run a program to its end; what it printed. Raises Trouble with the last of what it complained of.
+
+    variables: of its environment, besides what all programs get.
+    """
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **variables}
     try:
         done = subprocess.run(
             [str(each) for each in argv], cwd=folder, env=environment, input=said, capture_output=True, text=True

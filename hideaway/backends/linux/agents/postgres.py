@@ -52,9 +52,12 @@ class Postgres(Engine):
         super().__init__(volume)
         self.newest = bin_of(wanted)
         self.bin = bin_of(_major(self.main)) if self.main.exists() else self.newest
-        self.version = f"PostgreSQL {_number(self.bin)}"
         self.ignored_: list[str] = []
         self._session: Connection | None = None
+
+    @property
+    def version(self) -> str:
+        return f"PostgreSQL {_number(self.bin)}"
 
     @property
     def ignored(self) -> list[str]:
@@ -238,6 +241,7 @@ class Postgres(Engine):
                 *("--host", self.sockets, "--username", SUPERUSER, "--exit-on-error"),
                 *(() if known else ("--no-owner", "--no-acl")),
                 *(f"--dbname={_connection(made)}", source / CONTENT),
+                PGOPTIONS="-c synchronous_commit=off",  # the renaming below is written with all that came before it
             )
             contents.swap(session, database, made, old)
 
