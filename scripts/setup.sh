@@ -58,6 +58,7 @@ install_packages() {
     for service in haproxy postgresql nftables; do
         case " $* " in *" $service "*) update-rc.d "$service" disable >/dev/null 2>&1 || true ;; esac
     done
+    case " $* " in *" mariadb-server "*) update-rc.d mariadb disable >/dev/null 2>&1 || true ;; esac
     [ $status = 0 ] || tail -n 5 "$log" >&2
     rm -f "$log"
     return $status

@@ -90,11 +90,15 @@ class Instance:
         database: str = "rdb",
         options: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """SQL by psql inside a host."""
-        address, port = at or self.endpoint()
-        to = f"host={address} port={port} user={user} dbname={database} connect_timeout=5 {options}"
-        argv = ("env", f"PGPASSWORD={password}", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", to, "-c", sql)
+        """SQL by the engine's own client inside a host; options are that client's."""
+        argv = self._argv(sql, *(at or self.endpoint()), user, password, database, options)
         return self.databases.cloud.run(host, *argv, timeout=60)
+
+    def _argv(
+        self, sql: str, address: str, port: int, user: str, password: str, database: str, options: str
+    ) -> list[str]:
+        to = f"host={address} port={port} user={user} dbname={database} connect_timeout=5 {options}"
+        return ["env", f"PGPASSWORD={password}", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", to, "-c", sql]
 
     def ask(self, sql: str, **how: Any) -> str:
         """What SQL that must succeed answers."""
@@ -105,3 +109,14 @@ class Instance:
     def refuses(self, sql: str, **how: Any) -> str:
         """What SQL that must fail is refused with; it may take a moment until it does."""
         return str(until(lambda: (done := self.run(sql, **how)).returncode and done.stderr.strip()))
+
+
+class MySQL(Instance):
+    """One of the engine MySQL, asked with MariaDB's client."""
+
+    def _argv(
+        self, sql: str, address: str, port: int, user: str, password: str, database: str, options: str
+    ) -> list[str]:
+        to = ("--no-defaults", f"--host={address}", f"--port={port}", f"--user={user}", f"--database={database}")
+        how = ("--connect-timeout=5", "--batch", "--skip-column-names", "--skip-reconnect", *options.split())
+        return ["env", f"MYSQL_PWD={password}", "mariadb", *to, *how, f"--execute={sql}"]

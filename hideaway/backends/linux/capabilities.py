@@ -45,6 +45,8 @@ PROGRAMS = (
     _Program("dhclient", "isc-dhcp-client", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
     _Program("postgres", "postgresql", ("--version",), False),
+    _Program("mariadbd", "mariadb-server", ("--version",), False),
+    _Program("mariabackup", "mariadb-backup", ("--version",), False),
 )
 
 SWITCHES = (

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from . import logs
 from .engine import Engine, Need, Trouble
+from .mariadb import MariaDB
 from .postgres import Postgres
 from .processes import end_all
 from .settings import Settings, Status, read, write
@@ -37,9 +38,11 @@ MEASURE = 15.0
 def engine_for(settings: Settings) -> Engine:
     """The engine that is asked for, on its volume. Raises Trouble."""
     kind, _, version = settings.engine.partition("-")
-    if kind != "PostgreSQL":
-        raise Trouble(f"no program here is {settings.engine}")
-    return Postgres(settings.folder, version)
+    if kind == "PostgreSQL":
+        return Postgres(settings.folder, version)
+    if kind == "MySQL":
+        return MariaDB(settings.folder)
+    raise Trouble(f"no program here is {settings.engine}")
 
 
 class Agent:

@@ -112,16 +112,17 @@ def sockets_of(volume: str) -> Path:
     return SOCKETS / volume
 
 
-def run(*argv: str | Path, folder: Path | None = None, said: str = "", **variables: str) -> str:
-    """Run a program to its end; what it printed. Raises Trouble with the last of what it complained of.
+def run(*argv: str | Path, folder: Path | None = None, source: Path = Path(os.devnull), **variables: str) -> str:
+    """Run a program that reads a file to its end; what it printed. Raises Trouble with the last of its complaints.
 
-    variables: of its environment, besides what all programs get.
+    variables: of its environment.
     """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **variables}
     try:
-        done = subprocess.run(
-            [str(each) for each in argv], cwd=folder, env=environment, input=said, capture_output=True, text=True
-        )
+        with source.open("rb") as read:
+            done = subprocess.run(
+                [str(each) for each in argv], cwd=folder, env=environment, stdin=read, capture_output=True, text=True
+            )
     except OSError as error:
         raise Trouble(f"{argv[0]}: {error.strerror}") from error
     if done.returncode != 0:
