@@ -56,6 +56,11 @@ NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_i
     show_default=True,
     help="The /15 of the loopback at which this machine reaches the world's 198.18.0.0/15; none for no doors.",
 )
+@click.option(
+    "--internet/--no-internet",
+    default=False,
+    help="Let the world out to the real internet, through this machine.  [default: no]",
+)
 @click.option("--access-key", default="", help="The owner's access key.  [default: $SCW_ACCESS_KEY, else made]")
 @click.option("--secret-key", default="", help="Its secret key.  [default: $SCW_SECRET_KEY, else made]")
 @click.option(
@@ -72,6 +77,7 @@ def command(
     heartbeat_grace: float,
     linger: float,
     doors: str,
+    internet: bool,
     **chosen: str,
 ) -> int:
     """Serve a cloud in the foreground until SIGINT or SIGTERM.
@@ -88,6 +94,7 @@ def command(
             listen,
             Choice(**chosen),
             doors=doors,
+            internet=internet,
             data_plane=DataPlane(data_plane),
             pace=Pace(pace),
             durability=Durability(durability),

@@ -22,8 +22,8 @@ EDGE_V6 = "2001:2::1"
 METADATA_V4 = "169.254.42.42"
 METADATA_V6 = "fd00:42::42"
 """Where a host asks about itself (the vendor's addresses): by a wire of its own, whatever its ports are."""
-API_PORT = 80
-"""Inside the world, the cloud's own API answers there, at EDGE_V4."""
+API_PORT, NAMES_PORT = 80, 53
+"""Inside the world, at EDGE_V4, the cloud's own API answers; and names are resolved, where there is an uplink."""
 USER_V4 = "198.18.0.2"
 """Who comes in from the machine outside, through a door, is here: filters apply to this address."""
 PROBE_V4 = "198.18.9.9"

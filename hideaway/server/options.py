@@ -35,7 +35,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     state is the folder that keeps everything, or None: nothing is kept. owner is what `state.owner_for` settled.
     heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports, how long it may be silent
     before it is not ready, and how long the world outlives a server that was killed. doors: the /15 of this
-    machine's loopback at which it reaches what is public in the world, "" for none.
+    machine's loopback at which it reaches what is public in the world, "" for none. internet: whether the world
+    reaches the real internet through this machine.
     """
 
     owner: Credentials
@@ -49,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_grace: float = 40.0
     linger: float = 60.0
     doors: str = DOORS
+    internet: bool = False
 
     @property
     def url(self) -> str:

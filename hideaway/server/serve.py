@@ -204,10 +204,13 @@ def _backend(
 
         place = folder.path if folder else Path(ends.enter_context(_temporary()))
         linger = options.linger if folder else 0  # nobody could adopt a world whose state is gone
-        backend = LinuxBackend(place, linger=linger, heartbeat_interval=options.heartbeat_interval, doors=options.doors)
+        backend = LinuxBackend(
+            place, linger=linger, heartbeat_interval=options.heartbeat_interval,
+            doors=options.doors, internet=options.internet,
+        )  # fmt: skip
         adopted = backend.up()
     except Unavailable as error:
-        if options.data_plane == DataPlane.LINUX:
+        if options.data_plane == DataPlane.LINUX or options.internet:
             raise
         return None, False, str(error)
     return backend, adopted, ""
@@ -297,6 +300,7 @@ def _welcome(options: Options, running: Running, folder: Folder | None, why_not:
     if running.backend is not None:
         adopted = running.loop is not None and running.loop.health.adopted
         say("data plane: linux" + (" (the running world was adopted)" if adopted else ""))
+        say("internet: the world reaches it through this machine") if options.internet else None
     else:
         say(f"data plane: none ({why_not}); resources are records, no packet flows")
     if folder is not None:

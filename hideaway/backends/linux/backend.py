@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import threading
@@ -15,25 +14,23 @@ from typing import Any
 import msgspec
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
-from hideaway.backends.linux import journal, names, seeing, text, world
+from hideaway.backends.linux import capabilities, journal, names, seeing, text, world
 from hideaway.backends.linux.attending import Attendant
 from hideaway.backends.linux.channel import Channel, Line
-from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.inside.namespaces import FURNITURE
 from hideaway.backends.linux.operations import Operation, Performed, Stamp
 from hideaway.backends.linux.staff import Staff
-from hideaway.base.errors import HideawayError, NotFound
-from hideaway.fabric.doors import DOORS, Door, Reckoner
-from hideaway.fabric.model import API_PORT, EDGE_V4, USER_V4, Fabric
+from hideaway.backends.linux.ways import Ways
+from hideaway.base.errors import NotFound
+from hideaway.fabric.doors import DOORS
+from hideaway.fabric.model import Fabric
 from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
-from hideaway.plan.steps import EDGE_RULES, VOLUMES, AddHost, RemoveHost, SetPulse, rules_of
+from hideaway.plan.steps import EDGE_RULES, VOLUMES, AddHost, RemoveHost, SetPulse, resolver_of, rules_of
 
-log = logging.getLogger(__name__)
-
-PULSE, PORTER, HERALD, GUESTS = "pulse.sock", "porter.sock", "herald.sock", "guests.sock"
+PULSE = "pulse.sock"
 APPLY_PATIENCE = 600.0
 EDGE_HOST, WORLD_HOST = "edge", "world"
 """What `command` calls the edge and the namespace of the bridges, where no host has that name."""
@@ -48,10 +45,10 @@ class LinuxBackend:
     """The data plane in a world of its own.
 
     state is the server's folder: the world's things are in its folder `world`, and what services keep beyond the world
-    (databases) in its folder `data`. rootless: without root, in a user
-    namespace; None decides by who this process is. linger: seconds that the world outlives its server.
-    heartbeat_interval: seconds between a node's heartbeats. doors: where on this machine the
-    world's public addresses are reached (see fabric.doors), "" for nowhere.
+    (databases) in its folder `data`. rootless: without root, in a user namespace; None decides by who this process is.
+    linger: seconds that the world outlives its server. heartbeat_interval: seconds between a node's heartbeats. doors:
+    where on this machine the world's public addresses are reached (see fabric.doors), "" for nowhere. internet: whether
+    the world has a way to the real internet through this machine.
     """
 
     def __init__(
@@ -62,6 +59,7 @@ class LinuxBackend:
         linger: float = 60,
         heartbeat_interval: float = 10,
         doors: str = DOORS,
+        internet: bool = False,
     ):
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
@@ -69,9 +67,7 @@ class LinuxBackend:
         data = self.folder.parent / "data"
         self._attendant = Attendant(self.folder, data, self.alive)
         self._staff = Staff(self.folder, data, self._attendant)
-        self._doors = Doors(Line(self.folder, PORTER, self.alive), doors)
-        self._reckoner = Reckoner() if doors else None
-        self._wishes = Wishes(self.folder.parent / "doors.json")
+        self._ways = Ways(self.folder, self.alive, doors=doors, internet=internet, nat=not self.rootless)
         self._lock = threading.RLock()
         self._world: world.World | None = None
         self._present = Present()
@@ -80,7 +76,6 @@ class LinuxBackend:
         """The journal that was written last."""
         self._followed: Counter[str] = Counter()  # namespaces in which a packet is being followed
         self._pulse = Line(self.folder, PULSE, self.alive)
-        self._herald = Line(self.folder, HERALD, self.alive)
 
     def up(self) -> bool:
         """Adopt the living world of the state folder, or make one. See Backend."""
@@ -90,6 +85,8 @@ class LinuxBackend:
                     return True
                 self._let_go()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._ways.internet:
+                capabilities.require_internet(self.rootless)
             found = world.adopt(self.folder)
             self._world = found or world.create(self.folder, self.rootless, self.linger)
             try:
@@ -110,18 +107,16 @@ class LinuxBackend:
             self._present = Present(suspects=frozenset({VOLUMES}))
             self._stamps = self._perform(tuple(text.base())).stamps
             self._remember()
-        own = ["--world", living.id]
-        for name, namespace, arguments in (
-            ("porter", names.EDGE_NAMESPACE, ["--source", USER_V4]),
-            ("herald", names.METADATA_NAMESPACE, own),
-            ("pulse", names.SWITCH, own),
-        ):
-            argv = [*world.program(name), *arguments]
-            living.channel.ask("employ", name=name, namespace=namespace, argv=argv)
+        argv = [*world.program("pulse"), "--world", living.id]
+        living.channel.ask("employ", name="pulse", argv=argv)
+        self._ways.employ(living.channel, living.id)
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
         self._attendant.attend(living.channel, living.id, self._present.fabric)
-        self._tell_herald()
-        self._attend(look=True)
+        self._ways.tell(living.id, self._present.fabric)
+        if self._ways.reach_out(living.channel, living.id, self._perform):
+            # Whom hosts ask for names is said again: of the real internet's they know now, or no more.
+            self._doubt(frozenset(resolver_of(h.id) for h in self._present.fabric.hosts if h.resolver is not None))
+        self._ways.attend(self._present.fabric, look=True)
         return adopted
 
     def present(self) -> Present:
@@ -139,7 +134,7 @@ class LinuxBackend:
             keeper = self._held().channel
             for step in steps:
                 self._staff.leave(step, keeper)
-            before, done = self._stamps, self._perform(text.operations(steps))
+            before, done = self._stamps, self._perform(text.operations(steps, self._ways.names))
             for step in steps:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
@@ -148,14 +143,14 @@ class LinuxBackend:
             self._attendant.attend(keeper, self._held().id, wanted, made)
             self._present = Present(fabric=wanted)
             if any(isinstance(step, AddHost | RemoveHost) for step in steps):
-                self._tell_herald()
+                self._ways.tell(self._held().id, wanted)
             guarded = self._guarded()
             self._stamps = {name: stamp for name, stamp in (before | done.stamps).items() if name in guarded}
             self._remember()
             # Changing a part of rules must not hide that somebody else had changed them.
             changed = (name for name, stamp in done.found.items() if stamp != before.get(name))
             self._doubt(frozenset(guarded[name] for name in changed if not self._followed[name]))
-            self._attend()
+            self._ways.attend(wanted)
 
     def check(self) -> None:
         """Look whether rules were changed by somebody else: those of the edge, of gateways and routers. See Backend."""
@@ -163,7 +158,7 @@ class LinuxBackend:
             ours = self._guarded()
             changed = ours.keys() - self._intact(ours)
             self._doubt(frozenset(ours[name] for name in changed if not self._followed[name]))
-            self._attend(look=True)
+            self._ways.attend(self._present.fabric, look=True)
 
     def heartbeats(self) -> dict[str, float]:
         """Source host's id -> seconds since a heartbeat of it last arrived. See Backend."""
@@ -183,14 +178,13 @@ class LinuxBackend:
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         """The doors from the machine outside into the world. See Backend."""
         with self._lock:
-            wanted = [door for door in self._wanted_doors() if host in (None, door.host)]
-        return tuple(self._doors.open(wanted)) if self._reckoner else ()
+            return self._ways.doors(self._present.fabric, host)
 
     def open(self, host: str, protocol: str, port: int) -> None:
         """Have a door to a port of a host, from now on and after every restart. See Backend."""
-        self._wishes.add(host, protocol, port)
         with self._lock:
-            self._attend()
+            self._ways.wish(host, protocol, port)
+            self._ways.attend(self._present.fabric)
 
     def trace(self, source: str, packet: Packet, patience: float) -> Trace:
         """Send a packet and follow it. See Backend."""
@@ -244,24 +238,11 @@ class LinuxBackend:
     def api_socket(self) -> socket.socket:
         """A socket that listens where the world looks for the cloud's API. It goes with the world. Raises WorldLost."""
         self._held()
-        return self._doors.lend(EDGE_V4, API_PORT)
+        return self._ways.api_socket()
 
     def guests_socket(self) -> socket.socket:
         """A socket on which the herald asks what hosts want to know of themselves."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.folder / GUESTS).unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            listener.bind(f"/proc/self/fd/{descriptor}/{GUESTS}")  # a whole path may be too long for a socket
-            (self.folder / GUESTS).chmod(0o600)
-            listener.listen(256)
-        except OSError:
-            listener.close()
-            raise
-        finally:
-            os.close(descriptor)
-        return listener
+        return self._ways.guests_socket()
 
     def keeper(self) -> int:
         """The process id of the world's first process, seen from here. Raises WorldLost."""
@@ -298,16 +279,6 @@ class LinuxBackend:
         finally:
             channel.close()
 
-    def _wanted_doors(self) -> tuple[Door, ...]:
-        return self._reckoner.doors(self._present.fabric, self._wishes.kept()) if self._reckoner else ()
-
-    def _attend(self, look: bool = False) -> None:
-        """Have the doors that the world calls for. Without them it lives all the same, and `check` tries again."""
-        try:
-            self._doors.attend(self._wanted_doors(), look=look)
-        except HideawayError as error:
-            log.warning("doors: %s", error)
-
     @property
     def _journal(self) -> Path:
         return self.folder / "journal.json"
@@ -318,9 +289,8 @@ class LinuxBackend:
         return self._world
 
     def _let_go(self) -> None:
-        self._doors.forget()
+        self._ways.forget()
         self._pulse.close()
-        self._herald.close()
         self._attendant.forget()
         if self._world is not None:
             self._world.forget()
@@ -377,12 +347,6 @@ class LinuxBackend:
             return Performed()
         orders = msgspec.to_builtins(list(operations))
         return msgspec.convert(self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders), Performed)
-
-    def _tell_herald(self) -> None:
-        """Which hosts to tell about themselves. One that was built anew has a new wire under the old name."""
-        told = [host.id for host in self._present.fabric.hosts if host.metadata]
-        hosts = [{"host": host, "link": names.metadata_link(host)} for host in told]
-        self._herald.ask("set", settings={"world": self._held().id, "hosts": hosts})
 
     def _tell_pulse(self, step: SetPulse) -> None:
         listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]

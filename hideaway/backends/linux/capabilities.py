@@ -12,6 +12,7 @@ import msgspec
 
 from hideaway.base.errors import Unavailable
 
+TUN = "/dev/net/tun"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -43,6 +44,7 @@ PROGRAMS = (
     _Program("ping", "iputils-ping", ("-V",), False),
     _Program("dnsmasq", "dnsmasq-base", ("--version",), False),
     _Program("dhclient", "isc-dhcp-client", ("--version",), False),
+    _Program("pasta", "passt", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
     _Program("postgres", "postgresql", ("--version",), False),
     _Program("mariadbd", "mariadb-server", ("--version",), False),
@@ -90,6 +92,17 @@ def require(rootless: bool) -> None:
         raise Unavailable(f"packets need {names}: apt-get install {packages}")
     if not rootless and os.geteuid() != 0:
         raise Unavailable("packets with root need root: leave it to `auto`, or start as root")
+
+
+def require_internet(rootless: bool) -> None:
+    """Raise Unavailable unless the world can have a way to the real internet through this machine."""
+    if not rootless and _reads("/proc/sys/net/ipv4/ip_forward") == "1":
+        return
+    how = "" if rootless else ", or with root on a machine that forwards packets (net.ipv4.ip_forward is 0)"
+    if not _found("pasta"):
+        raise Unavailable(f"--internet goes by pasta{how}: apt-get install passt")
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        raise Unavailable(f"--internet goes by pasta{how}, which needs {TUN}: chmod a+rw {TUN}")
 
 
 def environment() -> dict[str, str]:

@@ -103,6 +103,12 @@ class Stamp(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower)
     namespace: str
 
 
+class Resolve(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Have all hosts of the world ask this server for names; "" for whatever the machine's own file says."""
+
+    server: str
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a filter as the sweep needs it. high is 65535 and low 0 where the rule names no ports."""
 
@@ -171,5 +177,18 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AnyOperation = (
-    Unlink | Vanish | Appear | Sysctl | Ip | Settle | Relink | Know | Nft | Furnish | Stamp | SweepEdge | SweepGateway
+    Unlink
+    | Vanish
+    | Appear
+    | Sysctl
+    | Ip
+    | Settle
+    | Relink
+    | Know
+    | Nft
+    | Furnish
+    | Stamp
+    | Resolve
+    | SweepEdge
+    | SweepGateway
 )

@@ -14,6 +14,7 @@ from hideaway.fabric.model import (
     EDGE_V4,
     INTERNET_V4,
     INTERNET_V6,
+    NAMES_PORT,
     Action,
     Direction,
     Filter,
@@ -26,6 +27,15 @@ from hideaway.fabric.model import (
 )
 from hideaway.plan.steps import ChangeEdge, PublicPort, SetEdge, SetRules
 
+NOWHERE_V4 = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.168.0.0/16", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+)  # fmt: skip
+NOWHERE_V6 = (
+    "::/3", "2001::/32", "2001:db8::/32", "2002::/16", "4000::/2", "8000::/1",
+)  # fmt: skip
+"""What is not the internet, whatever lies there on the machine's side (IANA's special-purpose registries): private and
+link-local ranges, loopback, multicast, examples; of IPv6 all but 2000::/3, and tunnels that carry IPv4 addresses."""
 ECHO = ("icmp type echo-request accept", "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept")
 
 
@@ -104,6 +114,8 @@ def _guard() -> Iterator[str]:
     """Before connections are tracked: only an address's owner sends from it."""
     yield "type filter hook prerouting priority raw; policy accept;"
     yield 'iifname "lo" accept'
+    yield f'iifname "{names.UPLINK_LINK}" ip saddr != {INTERNET_V4} accept'
+    yield f'iifname "{names.UPLINK_LINK}" ip6 saddr != {INTERNET_V6} accept'
     yield _counted("iifname . ip saddr != @owned4", "drop", "spoofed")
     yield "ip6 saddr fe80::/10 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     yield _counted("iifname . ip6 saddr != @owned6", "drop", "spoofed")
@@ -111,9 +123,11 @@ def _guard() -> Iterator[str]:
 
 def _edge_forward() -> Iterator[str]:
     yield "type filter hook forward priority filter; policy drop;"
-    yield _counted(f"ip daddr != {INTERNET_V4}", "drop", "private")
-    yield _counted(f"ip6 daddr != {INTERNET_V6}", "drop", "private")
+    for family, world, nowhere in (("ip", INTERNET_V4, NOWHERE_V4), ("ip6", INTERNET_V6, NOWHERE_V6)):
+        yield _counted(f'{family} daddr != {world} oifname != "{names.UPLINK_LINK}"', "drop", "private")
+        yield _counted(f"{family} daddr != {world} {family} daddr {{ {', '.join(nowhere)} }}", "drop", "private")
     yield "iifname vmap @outbound"
+    yield f'oifname "{names.UPLINK_LINK}" accept'  # there is one where the world has an uplink
     yield "oifname vmap @inbound"
 
 
@@ -124,7 +138,8 @@ def _edge_input() -> Iterator[str]:
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     yield "iifname vmap @outbound"
     yield "ct state established,related accept"
-    yield f"ip daddr {EDGE_V4} tcp dport {API_PORT} accept"
+    yield f"ip daddr {EDGE_V4} tcp dport {{ {NAMES_PORT}, {API_PORT} }} accept"
+    yield f"ip daddr {EDGE_V4} udp dport {NAMES_PORT} accept"
     yield from ECHO
 
 

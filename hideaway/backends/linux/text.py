@@ -18,6 +18,7 @@ from hideaway.backends.linux.operations import (
     Nft,
     Operation,
     Relink,
+    Resolve,
     Settle,
     Sysctl,
     Unlink,
@@ -47,6 +48,7 @@ S = TypeVar("S", bound=Step)
 QUEUES = "numtxqueues 1 numrxqueues 1"
 """veth makes one queue a processor otherwise."""
 BASE_METRIC = 100
+MOST_SERVERS = 3  # resolv.conf(5)
 WIRE_MAC = "02:6d:00:00:00:01"
 
 SYSCTLS = {
@@ -96,17 +98,18 @@ def base() -> Iterator[Operation]:
         f"address replace {USER_V4}/32 dev lo",
         f"address replace {EDGE_V6}/128 dev lo nodad",
         # Silence for what nobody has, rather than an "unreachable" that tells where the cloud ends.
-        "route replace blackhole 0.0.0.0/0",
-        "route replace blackhole ::/0",
+        "route replace blackhole 0.0.0.0/0 metric 9999",
+        "route replace blackhole ::/0 metric 9999",
     )
     yield Ip(namespace=edge, lines=lines)
     yield from _edge(SetEdge())
+    yield Resolve(server="")
     yield Appear(namespaces=(names.METADATA_NAMESPACE,), sysctls=SYSCTLS)
     addresses = (f"address replace {METADATA_V4}/32 dev lo", f"address replace {METADATA_V6}/128 dev lo nodad")
     yield Ip(namespace=names.METADATA_NAMESPACE, lines=("link set lo up", *addresses))
 
 
-def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
+def operations(steps: Sequence[Step], others: str = "") -> tuple[Operation, ...]:
     """The operations of these steps, which are in `plan`'s order. SetPulse is not for the kernel and left out."""
     return (
         *_removals(steps),
@@ -118,7 +121,7 @@ def operations(steps: Sequence[Step]) -> tuple[Operation, ...]:
         *_hosts(steps),
         *map(_know, _of(SetNeighbours, steps)),
         *_settled(_of(AddPort, steps), _of(AddHost, steps)),
-        *_furniture(_of(SetResolver, steps)),
+        *_furniture(_of(SetResolver, steps), others),
         *(op for step in _of(SetLink, steps) for op in _damaged(step)),
         *(op for step in _of(SetEdge, steps) for op in _edge(step)),
         *(op for step in _of(ChangeEdge, steps) for op in _edge_change(step)),
@@ -321,15 +324,19 @@ def _way(way: Way) -> str:
     return f"{way.destination}{via} dev {way.device} metric {BASE_METRIC + way.rank}"
 
 
-def _furniture(steps: Sequence[SetResolver]) -> Iterator[Operation]:
-    if steps:
-        files = {names.namespace(s.host): {"hosts": HOSTS, "resolv.conf": resolv_conf(s.resolver)} for s in steps}
+def _furniture(steps: Sequence[SetResolver], others: str) -> Iterator[Operation]:
+    files = {names.namespace(s.host): {"hosts": HOSTS, "resolv.conf": resolv_conf(s.resolver, others)} for s in steps}
+    if files:
         yield Furnish(files=files)
 
 
-def resolv_conf(resolver: Resolver) -> str:
-    """What programs read of whom to ask. A second try is soon: what is asked is near, and refuses at once."""
-    lines = [f"nameserver {server}" for server in resolver.servers]
+def resolv_conf(resolver: Resolver, others: str = "") -> str:
+    """What programs read of whom to ask. A second try is soon: what is asked is near, and refuses at once.
+
+    others: who knows the names that a Private Network's own resolvers refuse; "" for nobody.
+    """
+    servers = (*resolver.servers[: MOST_SERVERS - 1], others) if others else resolver.servers
+    lines = [f"nameserver {server}" for server in servers]
     if resolver.search:
         lines.append(f"search {' '.join(resolver.search)}")
     return "".join(f"{line}\n" for line in (*lines, "options timeout:2 attempts:2"))

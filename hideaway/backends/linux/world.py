@@ -148,7 +148,8 @@ def program(name: str) -> list[str]:
 
 def _unshare(rootless: bool) -> list[str]:
     user = ["--user", "--map-root-user"] if rootless else []
-    return ["unshare", *user, "--net", "--mount-proc", "--pid", "--fork", "--propagation", "private"]
+    # No --net: the keeper leaves the machine's network itself, and a child of its stays (inside/outsider.py).
+    return ["unshare", *user, "--mount-proc", "--pid", "--fork", "--propagation", "private"]
 
 
 def _ready(process: subprocess.Popen[bytes]) -> bool:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import homes, links, namespaces, sweep
+from . import homes, links, namespaces, resolve, sweep
 from .generation import generation
 
 DOOMED = "4711"
@@ -242,6 +242,7 @@ _ABLE: dict[str, Any] = {
     "relink": _relink,
     "nft": _nft,
     "furnish": _furnish,
+    "resolve": resolve.resolve,
     "stamp": lambda _order: 0,
     "sysctl": _sysctl,
     "appear": _appear,

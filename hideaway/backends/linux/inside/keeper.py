@@ -20,7 +20,8 @@ import time
 from typing import Any
 
 from . import hands, homes, namespaces
-from .programs import LONGEST_RESTART, SHORTEST_RESTART, Program, group_lives, kill_group, turn_into
+from .outsider import Outsider
+from .programs import LONGEST_RESTART, OUTSIDE, SHORTEST_RESTART, Program, group_lives, kill_group, turn_into
 
 BUSY = 75
 """Exit status: another keeper has this folder."""
@@ -44,8 +45,8 @@ class Job:
 
 
 class Keeper:
-    def __init__(self, listener: socket.socket, world: str, linger: float):
-        self.listener, self.world, self.linger = listener, world, linger
+    def __init__(self, listener: socket.socket, outsider: Outsider, world: str, linger: float):
+        self.listener, self.outsider, self.world, self.linger = listener, outsider, world, linger
         self.selector = selectors.DefaultSelector()
         self.connections: set[Connection] = set()
         self.jobs: dict[int, Job] = {}
@@ -213,9 +214,19 @@ class Keeper:
 
     def _start(self, program: Program) -> None:
         program.began, program.starts = time.monotonic(), program.starts + 1
+        if program.namespace == OUTSIDE:
+            self._start_outside(program)
+            return
         program.pid = self._fork()
         if program.pid == 0:
             turn_into(program)
+
+    def _start_outside(self, program: Program) -> None:
+        try:
+            program.pid = self.outsider.start(program.request())
+        except (OSError, ValueError) as error:
+            program.due = time.monotonic() + LONGEST_RESTART
+            print(f"{program.name} cannot be started outside: {error}", file=sys.stderr, flush=True)
 
     def _ended(self, program: Program) -> None:
         """Start it again soon, later each time when it does not last; at once where it was told to end for that."""
@@ -368,6 +379,8 @@ def main() -> None:
     parser.add_argument("--linger", type=float, default=60.0)
     arguments = parser.parse_args()
     os.umask(0o077)
+    outsider = Outsider()
+    namespaces.leave()
     lock = os.open("keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -375,7 +388,7 @@ def main() -> None:
         sys.exit(BUSY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _furnish()
-    keeper = Keeper(_listen("keeper.sock"), arguments.world, arguments.linger)
+    keeper = Keeper(_listen("keeper.sock"), outsider, arguments.world, arguments.linger)
     print("ready", flush=True)
     os.dup2(2, 1)
     keeper.loop()

@@ -39,6 +39,11 @@ def enter(descriptor: int) -> None:
     _checked(_libc.setns(descriptor, CLONE_NEWNET), "setns")
 
 
+def leave() -> None:
+    """Take this process into a new network namespace."""
+    _checked(_libc.unshare(CLONE_NEWNET), "unshare")
+
+
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     arguments = (text.encode() if text else None for text in (source, target, kind))
     source_, target_, kind_ = arguments

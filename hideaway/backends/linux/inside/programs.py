@@ -9,15 +9,18 @@ from typing import Any
 
 from . import namespaces
 
+OUTSIDE = "/"
+"""The machine's own network, where the outsider starts programs. No network namespace of the world is called so."""
 SHORTEST_RESTART, LONGEST_RESTART = 0.1, 5.0
 
 
 class Program:
     """A long-running program that is started again when it ends.
 
-    What it shall be: argv; namespace; folder, where it starts and writes `log` ("": the keeper's own); digest, which
-    differs when anything of it does, files that it reads included; reload, the signal that makes it read them again (0:
-    it must be started anew); stop, the signal that ends it, and patience, the seconds until it is killed.
+    What it shall be: argv; namespace, OUTSIDE for the machine's own network (see outsider.py); folder, where it starts
+    and writes `log` ("": the keeper's own); digest, which differs when anything of it does, files that it reads
+    included; reload, the signal that makes it read them again (0: it must be started anew); stop, the signal that ends
+    it, and patience, the seconds until it is killed.
     """
 
     def __init__(self, name: str) -> None:
@@ -41,6 +44,10 @@ class Program:
         self.patience, self.wanted = request.get("patience", 0.0), True
         return not self.reload or before != (self.argv, self.namespace, self.folder)
 
+    def request(self) -> dict[str, Any]:
+        """What `become` takes, to start it."""
+        return {"name": self.name, "argv": self.argv, "namespace": self.namespace, "folder": self.folder}
+
     def tell(self, number: int) -> None:
         if self.pid:
             try:
@@ -58,8 +65,9 @@ def turn_into(program: Program) -> None:
             os.chdir(program.folder)
             os.dup2(os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
         os.dup2(2, 1)
-        namespaces.settle_in(program.namespace)
-        namespaces.enter(os.open(namespaces.path(program.namespace), os.O_RDONLY | os.O_CLOEXEC))
+        if program.namespace != OUTSIDE:
+            namespaces.settle_in(program.namespace)
+            namespaces.enter(os.open(namespaces.path(program.namespace), os.O_RDONLY | os.O_CLOEXEC))
         os.execvp(program.argv[0], program.argv)
     except OSError as error:
         print(f"{program.argv[0]}: {error}", file=sys.stderr, flush=True)

@@ -166,10 +166,12 @@ class Flow:
 
 
 class Datagrams:
-    """A door for UDP. connect gives a socket of the world, connected to where the door leads."""
+    """A door for UDP. connect gives a socket that leads on, a new one for each client, for idle seconds."""
 
-    def __init__(self, reactor: Reactor, outer: socket.socket, connect: Callable[[], socket.socket]):
-        self.reactor, self.outer, self.connect = reactor, outer, connect
+    def __init__(
+        self, reactor: Reactor, outer: socket.socket, connect: Callable[[], socket.socket], idle: float = FLOW_IDLE
+    ):
+        self.reactor, self.outer, self.connect, self.idle = reactor, outer, connect, idle
         self.flows: dict[tuple[str, int], Flow] = {}
         self.opened = self.taken = self.given = 0
         reactor.hear(outer.fileno(), select.EPOLLIN, self._inward)
@@ -212,7 +214,7 @@ class Datagrams:
     def sweep(self) -> None:
         """End the flows that have been silent for long."""
         now = time.monotonic()
-        for client in [each for each, flow in self.flows.items() if now - flow.used > FLOW_IDLE]:
+        for client in [each for each, flow in self.flows.items() if now - flow.used > self.idle]:
             self._end(client)
 
     def _end(self, client: tuple[str, int]) -> None:

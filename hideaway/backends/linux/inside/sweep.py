@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+INTERNET = (ipaddress.ip_network("198.18.0.0/15"), ipaddress.ip_network("2001:2::/48"))
 NETLINK_NETFILTER = 12
 CT_NEW, CT_GET, CT_DELETE = 0x100, 0x101, 0x102
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -49,13 +50,19 @@ def edge(order: dict[str, Any]) -> int:
     def stays(connection: Connection) -> bool:
         flow = connection.first
         ends = (flow.source, flow.target)
-        if any(end in lost if lost is not None else end not in owners for end in ends):
+        if any(end in lost if lost is not None else end not in owners and _ours(end) for end in ends):
             return False
         sender, receiver = (judges.get(owners.get(end, "")) for end in ends)
         return (sender is None or sender.passes(flow, False)) and (receiver is None or receiver.passes(flow, True))
 
     concerned = None if lost is None else {ipaddress.ip_address(address).packed for address in (*owners, *lost)}
     return _cut(connection for connection in _connections(concerned) if not stays(connection))
+
+
+def _ours(address: str) -> bool:
+    """Whether an address is the world's own; all others are the real internet's."""
+    found = ipaddress.ip_address(address)
+    return any(found in network for network in INTERNET)
 
 
 def gateway(order: dict[str, Any]) -> int:
