@@ -26,7 +26,9 @@ from .settings import Settings, Status, read, write
 from .tasks import Tasks
 from .volume import Volume
 
-SETTINGS, STATUS, ALIVE = "settings.json", "status.json", "alive"
+SETTINGS, STATUS, ALIVE, LOG = "settings.json", "status.json", "alive", "log"
+FAILURES = 3
+"""Starts in a row that fail until the server is tried without its users' settings."""
 CALM, EAGER, SORRY = 2.0, 0.02, 0.5
 """Seconds between rounds: when all is well, while the server starts, after trouble."""
 START_PATIENCE = 5.0
@@ -54,6 +56,8 @@ class Agent:
         self.volume: Volume | None = None
         self.tasks: Tasks | None = None
         self.server: subprocess.Popen[bytes] | None = None
+        self.failures = 0
+        """How often the server ended in a row before it answered."""
         self.started = 0
         """The `starts` that the server was started with."""
         self.applied = ""
@@ -138,8 +142,11 @@ class Agent:
         """Whether the server runs as it is configured, and answers. Raises Trouble."""
         if self.server is not None and self.server.poll() is not None:
             status, self.server = self.server.returncode, None
-            self._say(f"its server ended with status {status}")
+            self.failures += 1
+            self._say(f"its server ended with status {status}: {self._last_words(engine)}")
             engine.clear()
+            if self.failures >= FAILURES:
+                engine.relax()
         need = engine.configure(settings)
         if self.server is not None and (need is Need.RESTART or self.started != settings.starts):
             self._say("it is being restarted")
@@ -164,6 +171,7 @@ class Agent:
         while not (self.told or self.ending):
             try:
                 engine.answers()
+                self.failures = 0
                 return True
             except Trouble:
                 assert self.server is not None
@@ -171,6 +179,13 @@ class Agent:
                     raise
             time.sleep(EAGER)
         return False
+
+    def _last_words(self, engine: Engine) -> str:
+        """The last line that the server said."""
+        files = [self.folder / LOG, *sorted(engine.logs.glob("*.log"))[-1:]]
+        newest = max((file for file in files if file.exists()), key=lambda file: file.stat().st_mtime, default=None)
+        lines = newest.read_text(errors="replace").splitlines() if newest else []
+        return lines[-1] if lines else "it said nothing"
 
     def _measure(self, engine: Engine, settings: Settings) -> None:
         """Look now and then at what only the server knows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from enum import Enum
 from pathlib import Path
@@ -39,6 +40,8 @@ class Engine(ABC):
     def __init__(self, volume: Path):
         self.volume, self.main, self.logs = volume, volume / MAIN, volume / LOGS
         self.sockets = sockets_of(volume.name)
+        self.lock = threading.RLock()
+        """For whoever changes which users and databases there are: tasks do it beside the agent's rounds."""
 
     @abstractmethod
     def create(self, into: Path) -> None:
@@ -59,6 +62,10 @@ class Engine(ABC):
     @abstractmethod
     def configure(self, settings: Settings) -> Need:
         """Write the server's configuration; what a server that runs needs to follow it."""
+
+    @abstractmethod
+    def relax(self) -> None:
+        """Do without the users' settings from now on: with them the server does not start."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -104,7 +111,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def ignored(self) -> list[str]:
-        """The settings that this program does not know."""
+        """The settings that this program does not know, or does not take."""
 
 
 def sockets_of(volume: str) -> Path:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
 
 from . import postgres_contents as contents
 from .engine import Engine, Need, Trouble, copy_tree, remove_tree, run, sockets_of
+from .postgres_backups import Backups
 from .processes import end_all
 from .settings import Settings
-from .wire import Connection, Refused, literal, name
+from .wire import Connection, Refused, literal
 
 SUPERUSER = contents.SUPERUSER
 PROGRAMS = Path("/usr/lib/postgresql")
 MIB = 1 << 20
 MOST_SHARED, LEAST_SHARED = 64 * MIB, 16 * MIB
 """Of memory shared among sessions: a real node of this size would have it to itself, here hundreds share a machine."""
-CONTENT, ROLES = "dump", "roles"
-"""In the folder of a dump: pg_dump's own format, and the users that it may name."""
 
 
 def bin_of(wanted: str) -> Path:
@@ -52,7 +52,10 @@ class Postgres(Engine):
         super().__init__(volume)
         self.newest = bin_of(wanted)
         self.bin = bin_of(_major(self.main)) if self.main.exists() else self.newest
-        self.ignored_: list[str] = []
+        self._refused: set[str] = set()
+        self._chosen: dict[str, str] = {}
+        self._without: dict[str, str] | None = None
+        """The users' settings with which the server does not start."""
         self._session: Connection | None = None
 
     @property
@@ -61,7 +64,7 @@ class Postgres(Engine):
 
     @property
     def ignored(self) -> list[str]:
-        return self.ignored_
+        return sorted(self._refused)
 
     # Its data
 
@@ -137,20 +140,44 @@ class Postgres(Engine):
     def configure(self, settings: Settings) -> Need:
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
-        known = _known(self.bin)
-        self.ignored_ = sorted(n for n in settings.settings if n.lower() not in known and "." not in n)
-        lines = {k: v for k, v in settings.settings.items() if k not in self.ignored_} | self._own(settings)
-        before = _parsed(self.main / "postgresql.conf")
+        known, before = _known(self.bin), _parsed(self.main / "postgresql.conf")
+        own, chosen = self._own(settings), settings.settings
+        self._chosen, plain = chosen, self._without == chosen
+        self._refused = {n for n in chosen if plain or (n.lower() not in known and "." not in n)}
+        lines = {k: v for k, v in chosen.items() if k not in self._refused} | own
+        if lines != before:
+            lines = self._taken(lines, chosen.keys() - own.keys())
         files = {
             "server.crt": settings.certificate,
             "server.key": settings.key,
             "pg_hba.conf": contents.ACCESS,
-            "postgresql.conf": "".join(f"{key} = {literal(value)}\n" for key, value in sorted(lines.items())),
+            "postgresql.conf": _written(lines),
         }
         if not [_write(self.main / file, text) for file, text in files.items() if _differs(self.main / file, text)]:
             return Need.NOTHING
         changed = {key for key in before.keys() | lines.keys() if before.get(key) != lines.get(key)}
         return Need.RESTART if any(known.get(key) == "postmaster" for key in changed) else Need.RELOAD
+
+    def relax(self) -> None:
+        self._without = self._chosen
+
+    def _taken(self, lines: dict[str, str], chosen: Set[str]) -> dict[str, str]:
+        """The lines without those of the users' that the program does not take (a time zone that there is not)."""
+        trial = self.main / "trial.conf"
+        while True:
+            trial.write_text(_written(lines))
+            try:
+                run(self.bin / "postgres", "-D", self.main, "-C", "port", "-c", f"config_file={trial}")
+                return lines
+            except Trouble as error:
+                complaints = re.findall(r'parameter "([^"]+)"', str(error))
+                wrong = {key for key in chosen & lines.keys() if key.lower() in map(str.lower, complaints)}
+                if not wrong:
+                    raise
+                self._refused |= wrong
+                lines = {key: value for key, value in lines.items() if key not in wrong}
+            finally:
+                trial.unlink(missing_ok=True)
 
     def _own(self, settings: Settings) -> dict[str, str]:
         """What the platform sets, whatever a user asks for."""
@@ -198,13 +225,14 @@ class Postgres(Engine):
 
     def session(self, database: str, timeout: float | None = 30) -> Connection:
         """A session of the platform's own user, without a password. Raises Refused."""
-        return Connection(f"{self.sockets}/.s.PGSQL.5432", SUPERUSER, database, timeout)
+        return Connection(f"{self.sockets}/.s.PGSQL.5432", SUPERUSER, database, contents.SESSION, timeout)
 
     # What is in it
 
     def apply(self, settings: Settings) -> None:
         try:
-            contents.apply(self.session, settings)
+            with self.lock:
+                contents.apply(self.session, settings)
         except Refused as error:
             raise Trouble(f"users, databases and privileges are not as they shall be: {error}") from error
 
@@ -217,47 +245,25 @@ class Postgres(Engine):
         return {str(database): int(size or 0) for database, size in rows}
 
     def dump(self, database: str, into: Path) -> None:
-        into.mkdir(mode=0o700)
-        with self.session("postgres") as session:
-            users = [str(user) for (user,) in session.ask(contents.LOGINS)]
-        (into / ROLES).write_text("\n".join(users))
-        run(
-            self.bin / "pg_dump",
-            *("--host", self.sockets, "--username", SUPERUSER, "--format", "custom"),
-            *("--file", into / CONTENT, f"--dbname={_connection(database)}"),
-        )
+        self._backups.dump(database, into)
 
     def restore(self, database: str, source: Path) -> None:
-        """Whose things they are, and what was granted by SQL, comes back where all users of then are here now."""
-        made, old = (f"{contents.TEMPORARY}{which}" for which in ("new", "old"))
-        with self.session("postgres", None) as session:
-            contents.forget_restores(session)
-            users = {str(user) for (user,) in session.ask(contents.LOGINS)}
-            known = set((source / ROLES).read_text().split("\n")) <= users | {""}
-            session.ask(f"create database {name(made)} template template0")
-            session.ask(f"revoke all on database {name(made)} from public")
-            run(
-                self.bin / "pg_restore",
-                *("--host", self.sockets, "--username", SUPERUSER, "--exit-on-error"),
-                *(() if known else ("--no-owner", "--no-acl")),
-                *(f"--dbname={_connection(made)}", source / CONTENT),
-                PGOPTIONS="-c synchronous_commit=off",  # the renaming below is written with all that came before it
-            )
-            contents.swap(session, database, made, old)
+        self._backups.restore(database, source)
 
     def tidy(self) -> None:
-        with self.session("postgres", None) as session:
-            contents.forget_restores(session)
+        self._backups.tidy()
+
+    @property
+    def _backups(self) -> Backups:
+        return Backups(self.bin, self.sockets, self.session, self.lock)
 
 
 def _major(data: Path) -> str:
     return (data / "PG_VERSION").read_text().strip()
 
 
-def _connection(database: str) -> str:
-    """A database's name as a connection string: a name alone could be taken for one."""
-    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{quoted}'"
+def _written(lines: dict[str, str]) -> str:
+    return "".join(f"{key} = {literal(value)}\n" for key, value in sorted(lines.items()))
 
 
 def _parsed(file: Path) -> dict[str, str]:

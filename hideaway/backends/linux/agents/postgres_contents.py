@@ -13,17 +13,25 @@ from collections.abc import Callable, Iterator
 from .settings import Grant, Login, Settings
 from .wire import Connection, literal, name
 
-SUPERUSER = "_rdb_superadmin"
+SUPERUSER = "_rdb_platform"
+OWNER = "_rdb_superadmin"
+"""The platform's two users. The first is the server's superuser, and owns nothing of its users'. The second, whom the
+API names, is none: it owns databases and what deleted users leave behind, and restores what users once wrote, as a
+member of all of them. So nothing that a user wrote is ever run by a superuser, or owned by one."""
+SESSION = (
+    "-c search_path=pg_catalog -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=20s"
+)
+"""How the superuser's sessions are: what users make never comes before the server's own, what they set counts not."""
 TEMPORARY = "_rdb_restore_"
 USERS = f"not datistemplate and datname <> 'postgres' and not starts_with(datname, '{TEMPORARY}')"
-LOGINS = "select rolname from pg_roles where rolcanlogin and not starts_with(rolname, '_rdb_')"
+LOGINS = "select rolname from pg_roles where not starts_with(rolname, '_rdb_') and not starts_with(rolname, 'pg_')"
 ACCESS = f"""\
 # Within the world, by those who run the server.
-local all {SUPERUSER} trust
+local all {SUPERUSER},{OWNER} trust
 local replication {SUPERUSER} trust
 local all all reject
 # By its addresses, with a password.
-host all {SUPERUSER} all reject
+host all {SUPERUSER},{OWNER} all reject
 host all all all scram-sha-256
 """
 """pg_hba.conf."""
@@ -52,7 +60,9 @@ def apply(open_: Open, settings: Settings) -> None:
 
 
 def _lockdown(session: Connection) -> Iterator[str]:
-    """Nobody comes to the server's own databases; said once."""
+    """Nobody comes to the server's own databases; said once, as that the owner is there."""
+    if not session.ask(f"select 1 from pg_roles where rolname = '{OWNER}'"):
+        yield f"create role {OWNER} login"
     query = "select datname from pg_database where datname in ('postgres', 'template1')"
     for (database,) in session.ask(f"{query} and has_database_privilege('public', oid, 'connect')"):
         yield f"revoke all on database {name(str(database))} from public"
@@ -61,15 +71,18 @@ def _lockdown(session: Connection) -> Iterator[str]:
 def _users(session: Connection, wanted: list[Login]) -> None:
     rows = session.ask(
         "select rolname, coalesce(shobj_description(oid, 'pg_authid'), ''), pg_has_role(oid, 'pg_monitor', 'member')"
-        f" from pg_roles where rolcanlogin and rolname <> '{SUPERUSER}'"
+        f" from pg_roles where rolcanlogin and rolname in ({LOGINS})"
     )
     present = {user: (noted, member) for user, noted, member in rows}
+    known = {user for (user,) in session.ask(LOGINS)}
     for login in wanted:
         statements = []
         noted, member = present.get(login.name) or ("", "f")
         user, digest = name(login.name), _digest(login.verifier)
-        if login.name not in present:
-            statements.append(f"create role {user} login")
+        if login.name in known - present.keys():
+            statements.append(f"alter role {user} login")  # it was about to leave
+        elif login.name not in known:
+            statements += [f"create role {user} login", f"grant {user} to {OWNER}"]
         if noted != digest:
             password = literal(login.verifier) if login.verifier else "null"
             statements += [f"alter role {user} password {password}", f"comment on role {user} is {literal(digest)}"]
@@ -93,7 +106,7 @@ def _databases(session: Connection, open_: Open, settings: Settings) -> None:
         if database not in present and database in settings.restored:
             continue  # a restore is about to make it
         if database not in present:
-            session.ask(f"create database {name(database)}")
+            session.ask(f"create database {name(database)} owner {OWNER}")
         if present.get(database) != digest:
             with open_(database) as inside:
                 _grant(inside, database, grants)
@@ -103,7 +116,7 @@ def _databases(session: Connection, open_: Open, settings: Settings) -> None:
 def _grant(session: Connection, database: str, grants: list[Grant]) -> None:
     """State all grants of a database in one transaction, and end the sessions of those who may not come any more."""
     schemas = [str(schema) for (schema,) in session.ask(SCHEMAS)]
-    makers = [SUPERUSER, *(grant.user for grant in grants if grant.permission in MAKERS)]
+    makers = [OWNER, *(grant.user for grant in grants if grant.permission in MAKERS)]
     statements = [f"revoke all on database {name(database)} from public"]
     for grant in grants:
         if grant.permission != "custom":
@@ -111,7 +124,7 @@ def _grant(session: Connection, database: str, grants: list[Grant]) -> None:
     session.ask(";\n".join(statements))
     session.ask(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-        f" and usename <> '{SUPERUSER}' and not has_database_privilege(usesysid, datid, 'connect')"
+        f" and usename not in ('{SUPERUSER}', '{OWNER}') and not has_database_privilege(usesysid, datid, 'connect')"
     )
 
 
@@ -164,7 +177,7 @@ end""")
 
 
 def _leavers(session: Connection, open_: Open, wanted: list[Login]) -> None:
-    """Users who are not wanted go; what they own becomes the platform's."""
+    """Users who are not wanted go; what they own becomes the platform's. It may be cut short and begun again."""
     names = {login.name for login in wanted}
     leavers = [str(user) for (user,) in session.ask(LOGINS) if user not in names]
     if not leavers:
@@ -175,27 +188,8 @@ def _leavers(session: Connection, open_: Open, wanted: list[Login]) -> None:
         session.ask(f"select pg_terminate_backend(pid) from pg_stat_activity where usename = {literal(user)}")
         for database in databases:
             with open_(database) as inside:
-                inside.ask(f"reassign owned by {name(user)} to {SUPERUSER}; drop owned by {name(user)}")
+                inside.ask(f"reassign owned by {name(user)} to {OWNER}; drop owned by {name(user)}")
         session.ask(f"drop role {name(user)}")
-
-
-def swap(session: Connection, database: str, made: str, old: str) -> None:
-    """Put a database that was made in the place of one that is there or not; at every moment there is one of them."""
-    there = session.ask(f"select 1 from pg_database where datname = {literal(database)}")
-    if there:
-        session.ask(f"alter database {name(database)} allow_connections false")
-        session.ask(f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {literal(database)}")
-    away = f"alter database {name(database)} rename to {name(old)}; " if there else ""
-    session.ask(f"{away}alter database {name(made)} rename to {name(database)}")
-
-
-def forget_restores(session: Connection) -> None:
-    """Drop what databases were replaced by restores, and what restores that were cut short left behind."""
-    query = f"select datname from pg_database where starts_with(datname, '{TEMPORARY}')"
-    for (database,) in session.ask(query):
-        session.ask(f"drop database {name(str(database))} with (force)")
-    for (database,) in session.ask(f"select datname from pg_database where {USERS} and not datallowconn"):
-        session.ask(f"alter database {name(str(database))} allow_connections true")
 
 
 def _digest(text: str) -> str:

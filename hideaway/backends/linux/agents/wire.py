@@ -22,15 +22,14 @@ class Refused(Exception):
 class Connection:
     """One session. Raises Refused from everything that the server refuses, and when it goes away."""
 
-    def __init__(self, path: str, user: str, database: str, timeout: float | None = 10):
-        """path is the socket's; timeout: seconds for the connection, and for each answer."""
+    def __init__(self, path: str, user: str, database: str, options: str = "", timeout: float | None = 10):
+        """path is the socket's; options as the server's own command line; timeout: seconds, for each answer."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(path)
-            said = b"".join(
-                text.encode() + b"\0" for text in ("user", user, "database", database, "client_encoding", "UTF8")
-            )
+            pairs = ("user", user, "database", database, "client_encoding", "UTF8", "options", options)
+            said = b"".join(text.encode() + b"\0" for text in pairs)
             self._socket.sendall(struct.pack("!ii", len(said) + 9, 196608) + said + b"\0")
             self._reader = self._socket.makefile("rb")
             self._answers()
