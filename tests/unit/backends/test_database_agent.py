@@ -52,8 +52,6 @@ class Fake(Engine):
     def configure(self, settings: Settings) -> Need:
         return Need.NOTHING
 
-    def relax(self) -> None: ...
-
     def command(self) -> list[str]:
         return ["true"]
 

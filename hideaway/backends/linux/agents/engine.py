@@ -40,8 +40,19 @@ class Engine(ABC):
     def __init__(self, volume: Path):
         self.volume, self.main, self.logs = volume, volume / MAIN, volume / LOGS
         self.sockets = sockets_of(volume.name)
+        self._chosen: dict[str, str] = {}
+        self._without: dict[str, str] | None = None
         self.lock = threading.RLock()
         """For whoever changes which users and databases there are: tasks do it beside the agent's rounds."""
+
+    def relax(self) -> None:
+        """Do without the users' settings, as they are now: with them the server does not start."""
+        self._without = self._chosen
+
+    def wished(self, settings: Settings) -> dict[str, str]:
+        """The users' settings; none where the server did not start with them."""
+        self._chosen = settings.settings
+        return {} if self._chosen == self._without else self._chosen
 
     @abstractmethod
     def create(self, into: Path) -> None:
@@ -62,10 +73,6 @@ class Engine(ABC):
     @abstractmethod
     def configure(self, settings: Settings) -> Need:
         """Write the server's configuration; what a server that runs needs to follow it."""
-
-    @abstractmethod
-    def relax(self) -> None:
-        """Do without the users' settings from now on: with them the server does not start."""
 
     @abstractmethod
     def command(self) -> list[str]:

@@ -101,8 +101,9 @@ class MariaDB(Engine):
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         (self.volume / "tmp").mkdir(mode=0o700, exist_ok=True)
-        self.ignored_ = sorted(n for n, v in settings.settings.items() if n not in _known() or _unknown_zone(n, v))
-        lines = {k: _here(k, v) for k, v in settings.settings.items() if k not in self.ignored_} | self._own(settings)
+        chosen = self.wished(settings)
+        taken = {n: _here(n, v) for n, v in chosen.items() if n in _known() and not _unknown_zone(n, v)}
+        self.ignored_, lines = sorted(settings.settings.keys() - taken.keys()), taken | self._own(settings)
         before = parsed(self.file)
         text = "[mariadbd]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in sorted(lines.items()))
         pair = {"server.crt": settings.certificate, "server.key": settings.key}

@@ -53,9 +53,6 @@ class Postgres(Engine):
         self.newest = bin_of(wanted)
         self.bin = bin_of(_major(self.main)) if self.main.exists() else self.newest
         self._refused: set[str] = set()
-        self._chosen: dict[str, str] = {}
-        self._without: dict[str, str] | None = None
-        """The users' settings with which the server does not start."""
         self._session: Connection | None = None
 
     @property
@@ -141,9 +138,8 @@ class Postgres(Engine):
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         known, before = _known(self.bin), _parsed(self.main / "postgresql.conf")
-        own, chosen = self._own(settings), settings.settings
-        self._chosen, plain = chosen, self._without == chosen
-        self._refused = {n for n in chosen if plain or (n.lower() not in known and "." not in n)}
+        own, chosen = self._own(settings), self.wished(settings)
+        self._refused = {n for n in settings.settings if n not in chosen or (n.lower() not in known and "." not in n)}
         lines = {k: v for k, v in chosen.items() if k not in self._refused} | own
         if lines != before:
             lines = self._taken(lines, chosen.keys() - own.keys())
@@ -157,9 +153,6 @@ class Postgres(Engine):
             return Need.NOTHING
         changed = {key for key in before.keys() | lines.keys() if before.get(key) != lines.get(key)}
         return Need.RESTART if any(known.get(key) == "postmaster" for key in changed) else Need.RELOAD
-
-    def relax(self) -> None:
-        self._without = self._chosen
 
     def _taken(self, lines: dict[str, str], chosen: Set[str]) -> dict[str, str]:
         """The lines without those of the users' that the program does not take (a time zone that there is not)."""
