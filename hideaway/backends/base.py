@@ -91,6 +91,14 @@ class Backend(Protocol):
         """Where a file of a volume lies on this machine, to be read while the volume is kept; None where it is not."""
         ...
 
+    def strike(self, host: str, *, program: bool) -> None:
+        """Kill a host (its id or name) once: it is in doubt, and the next plan builds it anew. program: kill the
+        programs on it instead, which are started again.
+
+        Raises NotFound when there is no such host, WorldLost when there is no world.
+        """
+        ...
+
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         """The doors from the machine outside into the world, or those that lead to one host (its id)."""
         ...

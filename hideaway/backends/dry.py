@@ -54,6 +54,10 @@ class DryBackend:
     def stored(self, volume: str, file: str) -> Path | None:
         return None
 
+    def strike(self, host: str, *, program: bool) -> None:
+        if self._world().host(host) is None:
+            raise NotFound("host", host)
+
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         return ()
 

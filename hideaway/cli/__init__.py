@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trace": ("hideaway.cli.trace", "Send a real packet and show its way: hops, rules, the answer."),
     "flows": ("hideaway.cli.flows", "Show what each rule has met."),
     "capture": ("hideaway.cli.capture", "Write the packets at a host's port to a file."),
+    "fault": ("hideaway.cli.fault", "Break machines, links, zones and programs, and mend them."),
     "gateway": ("hideaway.cli.gateway", "Stop, start or age a Public Gateway, to see what follows."),
     "reset": ("hideaway.cli.reset", "Delete everything in the cloud."),
     "doctor": ("hideaway.cli.doctor", "Say what this machine can do and what it lacks."),

@@ -24,6 +24,7 @@ from hideaway.compile import (
     servers,
 )
 from hideaway.compile.attachments import served_networks
+from hideaway.compile.harm import harmed
 from hideaway.compile.remember import RememberedResolvers, RememberedServers
 from hideaway.compile.ways import Ways, ways_of
 from hideaway.fabric.model import Fabric, Host
@@ -50,7 +51,7 @@ class Compiler:
 
 def _fabric(ledger: MemoryLedger, machines_of: Machines, resolvers_of: Resolvers) -> Fabric:
     """One concern a line: who is served by which gateway, the routes that follow, then the hosts of each kind, and
-    last who answers their questions for addresses and names."""
+    who answers their questions for addresses and names; last the faults that somebody wishes for."""
     served = served_networks(ledger)
     ways = ways_of(ledger, served)
     machines = machines_of(ledger, ways)
@@ -65,10 +66,11 @@ def _fabric(ledger: MemoryLedger, machines_of: Machines, resolvers_of: Resolvers
     there = [*machines, *(resolvers.told(ledger, host) for host in others)]
     hosts = (*there, *routers.hosts(ledger), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports)))
     filters = chain(security.filters(ledger), (plane.filter for plane in planes), databases.filters(ledger))
-    return Fabric(
+    fabric = Fabric(
         segments=tuple(sorted(segments.segments(ledger), key=lambda s: s.id)),
         hosts=tuple(sorted(hosts, key=lambda h: h.id)),
         filters=tuple(sorted(filters, key=lambda f: f.id)),
         heartbeats=tuple(sorted((h for p in planes for h in p.heartbeats), key=lambda h: (h.source, h.target))),
         volumes=tuple(sorted(databases.volumes(ledger), key=lambda v: v.id)),
     )
+    return harmed(ledger, fabric)

@@ -22,8 +22,9 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     public: str
 
 
-UP = frozenset({"allocating", "configuring", "running"})
-"""A gateway that is coming up is built already: it is `running` only once packets flow."""
+UP = frozenset({"allocating", "configuring", "running", "failed"})
+"""A gateway that is coming up is built already: it is `running` only once packets flow. `failed` says that a fault took
+it out; it comes back when that is taken back."""
 
 
 def served_networks(ledger: MemoryLedger) -> list[Served]:

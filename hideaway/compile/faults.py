@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hideaway.cloud.faults import fatal
 from hideaway.cloud.gateways import Gateway, GatewayNetwork
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import PrivateNetwork
@@ -26,6 +27,8 @@ def egress_fault(ledger: MemoryLedger, private_network_id: str) -> str | None:
         who = f"Public Gateway {gateway.name} ({gateway.id})"
         reason = fault(ledger, attachment)
         if reason is None and attachment.push_default_route:
+            if killed := fatal(ledger, gateway):
+                return f"{who} is down: {killed.said} (fault {killed.id})"
             return None if attachment.masquerade_enabled else f"{who} does not masquerade: dynamic NAT is off"
         also = "" if attachment.masquerade_enabled else ", and does not masquerade: dynamic NAT is off"
         reasons.append(reason or f"{who} does not advertise its default route{also}")

@@ -16,9 +16,11 @@ from hideaway.backends.base import Backend
 from hideaway.base.clock import Clock
 from hideaway.base.ids import Ids
 from hideaway.cloud.change import Change, Pace
+from hideaway.cloud.faults import Fault
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.compile import Compiler
 from hideaway.control.observe import observe
+from hideaway.control.struck import mark
 from hideaway.fabric.model import Fabric
 from hideaway.plan import plan
 from hideaway.store import Store
@@ -64,6 +66,8 @@ class Loop:
         self._since = 0.0
         """When the present world was taken up (monotonic): silence is counted from then on at the earliest."""
         self._checked = time.monotonic()
+        self._faults = True
+        """Whether there was any fault when statuses were last looked at for it."""
         self._compiler = Compiler()
         self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
         store.listen(lambda _revision: self._wake.set())
@@ -122,6 +126,8 @@ class Loop:
         with self.store.transaction() as now_ledger:
             change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
             self.health.awaited = observe(change, ledger, wanted, ages, services, silent_for=silent, grace=self.grace)
+            if self._faults or ledger.find(Fault):  # and once more when the last was taken back
+                self._faults = mark(change)
         self.health.revision = revision
 
     def _check(self) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from hideaway.base.tree import Item
 from hideaway.cloud.databases import Database
 from hideaway.cloud.documents import Document
+from hideaway.cloud.faults import Fault
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
 from hideaway.cloud.kubernetes import Cluster, Node, Pool
 from hideaway.cloud.memory import MemoryLedger
@@ -47,6 +48,7 @@ def report(
         return [d for d in ledger.find(type_, organization=organization_id) if shown(d)]
 
     groups = [
+        _group("faults", [_fault(f) for f in found(Fault)]),
         _group("networks", [_network(ledger, n) for n in found(PrivateNetwork)]),
         _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
@@ -65,6 +67,11 @@ def report(
         notes=notes,
         children=[g for g in groups if g.children],
     )
+
+
+def _fault(fault: Fault) -> Item:
+    reason = f"as wished since {fault.created_at:%Y-%m-%d %H:%M:%S}: `hideaway fault clear {fault.id}` mends it"
+    return Item(kind="fault", name=fault.said, id=fault.id, healthy=False, reason=reason)
 
 
 def _group(name: str, items: list[Item]) -> Item:

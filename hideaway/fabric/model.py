@@ -231,9 +231,10 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
-    services are programs that run on it, sorted by id. metadata: it is told about itself at METADATA_V4 and _V6.
-    resolver: None leaves names to the data plane. boots counts its starts: one that is started again is built anew,
-    without what ran or was changed inside.
+    services are programs that run on it, sorted by id; killed: all of them are dead, and none is started. metadata: it
+    is told about itself at METADATA_V4 and _V6. resolver: None leaves names to the data plane. boots counts its starts:
+    one that is started again is built anew, without what ran or was changed inside. dhcp_dropped: nothing of DHCP gets
+    to its programs, nor from them to others.
     """
 
     id: str
@@ -245,6 +246,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     router: Router | None = None
     listeners: tuple[Listener, ...] = ()
     services: tuple[AnyService, ...] = ()
+    killed: bool = False
+    dhcp_dropped: bool = False
     redirects: tuple[Redirect, ...] = ()
     metadata: bool = False
     resolver: Resolver | None = None

@@ -128,8 +128,7 @@ class _Change:
         lost = {p.id for p in gone}
         for port in gone:
             yield RemovePort(host=host, port=port, damaged=port.id in dict(old.damages))
-        ruled = old.rules is not None or new.rules is not None
-        if ruled and (new.rules != old.rules or rules_of(host) in self.suspects):
+        if new.rules != old.rules or rules_of(host) in self.suspects:
             yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
         for port in new.ports:
             if port.id not in before or port.id in lost:
@@ -141,7 +140,7 @@ class _Change:
             yield SetResolver(host=host, resolver=new.resolver or Resolver())
         running = {s.id for s in old.services} | {s.removeprefix(mine) for s in self.suspects if s.startswith(mine)}
         for service in sorted(running - {s.id for s in new.services}):
-            yield StopService(host=host, service=service)
+            yield StopService(host=host, service=service, at_once=new.killed)
 
     def _routes(self, host: str, old: Shape, new: Shape, lost: set[str]) -> Iterator[Step]:
         """lost are the devices that went, with all that led through them."""
@@ -194,6 +193,7 @@ def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:
         ports=shape.ports,
         listeners=shape.listeners,
         redirects=shape.redirects,
+        dhcp_dropped=shape.dhcp_dropped,
         gone=gone,
     )
 

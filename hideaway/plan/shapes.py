@@ -41,6 +41,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     router: Router | None
     listeners: tuple[Listener, ...]
     services: tuple[AnyService, ...]
+    killed: bool
+    dhcp_dropped: bool
     redirects: tuple[Redirect, ...]
     metadata: bool
     resolver: Resolver | None
@@ -54,9 +56,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def rules(self) -> tuple[object, ...] | None:
         """What the host's own rules follow from; None when it has none."""
-        if self.gateway is None and self.router is None and not self.redirects:
+        if not (self.gateway or self.router or self.redirects or self.dhcp_dropped):
             return None
-        return (self.gateway, self.router, self.ports, self.listeners, self.redirects)
+        return (self.gateway, self.router, self.ports, self.listeners, self.redirects, self.dhcp_dropped)
 
 
 def shapes(fabric: Fabric, of: Set[str] | None = None) -> dict[str, Shape]:
@@ -80,7 +82,9 @@ def _shape(host: Host) -> Shape:
         gateway=_gateway(host.gateway),
         router=_router(host.router),
         listeners=host.listeners,
-        services=tuple(service.quiet() for service in host.services),
+        services=() if host.killed else tuple(service.quiet() for service in host.services),
+        killed=host.killed,
+        dhcp_dropped=host.dhcp_dropped,
         redirects=host.redirects,
         metadata=host.metadata,
         resolver=host.resolver,

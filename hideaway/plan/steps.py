@@ -82,7 +82,8 @@ class AddHost(Step, frozen=True, kw_only=True, tag=True):
 
 
 class SetRules(Step, frozen=True, kw_only=True, tag=True):
-    """The whole of a host's own rules (a gateway's, a router's, redirects), and the end of what they no longer allow.
+    """The whole of a host's own rules (a gateway's, a router's, redirects, that DHCP is dropped), and the end of what
+    they no longer allow.
 
     ports are all of the host's; gone are the addresses (CIDR) of ports that it had before and has no more.
     """
@@ -93,6 +94,7 @@ class SetRules(Step, frozen=True, kw_only=True, tag=True):
     ports: tuple[Port, ...] = ()
     listeners: tuple[Listener, ...] = ()
     redirects: tuple[Redirect, ...] = ()
+    dhcp_dropped: bool = False
     gone: tuple[str, ...] = ()
 
     def doubts(self) -> tuple[str, ...]:
@@ -257,10 +259,11 @@ class KeepVolumes(Step, frozen=True, kw_only=True, tag=True):
 
 
 class StopService(Step, frozen=True, kw_only=True, tag=True):
-    """End a program of a host that stays. Does nothing where it does not run."""
+    """End a program of a host that stays. Does nothing where it does not run. at_once: kill it, and all it started."""
 
     host: str
     service: str
+    at_once: bool = False
 
     def doubts(self) -> tuple[str, ...]:
         return (service_of(self.host, self.service),)

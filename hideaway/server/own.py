@@ -17,6 +17,7 @@ from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.gateways import VERSION, Gateway
 from hideaway.cloud.places import REGIONS
 from hideaway.fabric.model import Fabric, Host
+from hideaway.server.faults import Faults
 from hideaway.server.rights import owner_only
 from hideaway.server.seen import Eyes, Sight
 
@@ -146,6 +147,7 @@ def own_product(inside: Inside) -> Product:
                 method="PATCH", path="/hideaway/v1/gateways/{gateway_id}", handler=operate, body=Operate, records=False
             ),
             Route(method="POST", path="/hideaway/v1/reset", handler=reset, status=204, records=False),
+            *Faults(inside.sight.strike if inside.sight else None, inside.fabric, inside.organization_id).routes(),
             *Eyes(inside.sight, inside.fabric, inside.organization_id).routes(),
         ],
     )

@@ -76,7 +76,7 @@ class Running:
             report=self._report,
             fabric=self._fabric,
             command=backend.command if backend else None,
-            sight=Sight(trace=backend.trace, counts=backend.counts, capture=backend.capture) if backend else None,
+            sight=_sight(backend) if backend else None,
             error=self._error,
             settled=lambda: self.loop is None or self.loop.settled,
             organization_id=options.owner.organization_id,
@@ -115,6 +115,15 @@ class Running:
 
     def _error(self) -> str:
         return self.loop.health.error if self.loop else ""
+
+
+def _sight(backend: Backend) -> Sight:
+    return Sight(
+        trace=backend.trace,
+        counts=backend.counts,
+        capture=backend.capture,
+        strike=lambda host, program: backend.strike(host, program=program),
+    )
 
 
 def _say(text: str) -> None:

@@ -130,8 +130,9 @@ class Model:
         """Steps that state a whole."""
         match step:
             case SetRules():
-                stated = (step.gateway, step.router, step.ports, step.listeners, step.redirects)
-                self.hosts[step.host].rules = stated if step.gateway or step.router or step.redirects else None
+                own = (step.gateway, step.router, step.redirects, step.dhcp_dropped)
+                stated = (step.gateway, step.router, step.ports, step.listeners, step.redirects, step.dhcp_dropped)
+                self.hosts[step.host].rules = stated if any(own) else None
             case SetRoutes():
                 self.hosts[step.host].set_routes(step)
             case SetNeighbours():
@@ -237,6 +238,8 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
         routes=routes,
         gateway=Gateway(outside=ports[0].id, masquerade=tuple(p.id for p in ports[1:])) if kind == "gateway" else None,
         router=Router(default_v4=draw(st.sampled_from(Action))) if kind == "router" else None,
+        killed=draw(st.booleans()),
+        dhcp_dropped=draw(st.booleans()),
         redirects=draw(st.sampled_from([(), (Redirect(port=ports[0].id, number=81, target=80),)])) if ports else (),
         listeners=draw(st.sampled_from([(), (Listener(port=80, what="address"),)])),
         services=tuple(draw(services(key)) for key in sorted(draw(st.sets(st.sampled_from(SERVICES))))),

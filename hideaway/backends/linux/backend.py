@@ -173,7 +173,18 @@ class LinuxBackend:
         """How one program fares, now. See Backend."""
         there = next((h for h in self._present.fabric.hosts if h.id == host), None)
         wanted = next((s for s in there.services if s.id == service), None) if there else None
-        return self._staff.look(host, wanted) if wanted else None
+        return self._staff.look(there, wanted) if there and wanted else None
+
+    def strike(self, host: str, *, program: bool) -> None:
+        """Kill a host or its programs once. See Backend."""
+        there = self._present.fabric.host(host)
+        if there is None:
+            raise NotFound("host", host)
+        with self._lock:
+            if program:
+                self._staff.strike(there.id, there.services, self._held().channel)
+            else:
+                self._doubt(frozenset({there.id}))
 
     def doors(self, host: str | None = None) -> tuple[OpenDoor, ...]:
         """The doors from the machine outside into the world. See Backend."""
@@ -298,7 +309,7 @@ class LinuxBackend:
 
     def _guarded(self) -> dict[str, str]:
         """Network namespaces with rules of ours -> the suspect that stands for those rules."""
-        hosts = (h.id for h in self._present.fabric.hosts if h.gateway or h.router or h.redirects)
+        hosts = (h.id for h in self._present.fabric.hosts if h.gateway or h.router or h.redirects or h.dhcp_dropped)
         return {names.EDGE_NAMESPACE: EDGE_RULES} | {names.namespace(id_): rules_of(id_) for id_ in hosts}
 
     def _intact(self, namespaces: Iterable[str]) -> set[str]:

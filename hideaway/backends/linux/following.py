@@ -18,7 +18,7 @@ from hideaway.fabric.seen import Count, Hop, Outcome, Packet, Trace
 STARTS = ("prerouting", "output", "back-prerouting", "back-output")
 LATE_START = "back-connection"
 """The chains in which inside/trace.py marks, and the one where only what was not marked before is."""
-OURS = ("edge", "gateway", "router")
+OURS = ("edge", "gateway", "router", "numbers", "faults")
 """The tables in which a rule without a comment is of no interest, unless it drops."""
 
 
@@ -193,22 +193,26 @@ class Story:
         if not passage.left_by:
             said = self.look(passage.namespace, head.target, head.source, passage.came_by)
             if passage.namespace == names.EDGE_NAMESPACE:
-                return f"nobody on the public internet has {head.target}"
+                cut = _damaged(owners(self.fabric, model.EDGE, head.target))
+                return cut or f"nobody on the public internet has {head.target}"
             return f"{name} has no way to {head.target}: {said or 'it does not pass on what is for others'}"
         if passage.namespace == names.EDGE_NAMESPACE:
-            return f"it left the edge for {self.edge_links.get(passage.left_by, passage.left_by)} and did not arrive"
+            damaged = _damaged(owners(self.fabric, model.EDGE, head.target))
+            left_for = self.edge_links.get(passage.left_by, passage.left_by)
+            return damaged or f"it left the edge for {left_for} and did not arrive"
         host = self.meanings.hosts.get(passage.namespace)
         port = next((p for p in host.ports if p.name == passage.left_by), None) if host else None
         if host is None or port is None:
             return f"it left {name} by {passage.left_by}, which is no port of the cloud's"
         if port.link == model.EDGE:
-            return f"it left {name} by {port.name} and did not arrive at the edge"
+            return _damaged([(host, port)]) or f"it left {name} by {port.name} and did not arrive at the edge"
         hop = next_hop(host, port, head.target)
-        there = next((owner.name for owner, _ in owners(self.fabric, port.link, hop)), None)
+        owner = list(owners(self.fabric, port.link, hop))
         network = next((s.name for s in self.fabric.segments if s.id == port.link), port.link)
-        if there is None:
+        if not owner:
             return f"no host has {hop} in Private Network {network}"
-        return f"it left {name} by {port.name} for {there} ({hop}) and did not arrive"
+        damaged = _damaged([(host, port), *owner])
+        return damaged or f"it left {name} by {port.name} for {owner[0][0].name} ({hop}) and did not arrive"
 
     def _unanswered(self, passage: Passage) -> str:
         name, head = self._name(passage), passage.last
@@ -258,6 +262,15 @@ class Story:
 
     def _who_has(self, address: str) -> str:
         return next((h.name for h in self.fabric.hosts for p in h.ports if has(p, address)), address)
+
+
+def _damaged(ends: Iterable[tuple[Host, model.Port]]) -> str:
+    """What is wrong with the links of these ports, "" where nothing is."""
+    for host, port in ends:
+        if port.damage is not None:
+            how = "is cut" if port.damage.down else f"loses {port.damage.loss:g} %, is {port.damage.delay:g} ms late"
+            return f"the link of {host.name} {port.name} {how} ({port.damage.because})"
+    return ""
 
 
 def _plain(head: Head) -> Packet:

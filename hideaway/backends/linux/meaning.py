@@ -56,6 +56,8 @@ class Meanings:
             found = _gateway(host, rule)
         elif host is not None and rule.table == "router":
             found = _router(host, rule)
+        elif host is not None and rule.table in ("numbers", "faults"):
+            found = _own(host, rule)
         else:
             found = None
         if found is None:
@@ -116,6 +118,20 @@ def _gateway(host: Host, rule: Listed) -> Count | None:
         "forward",
         host.gateway.forwards if host.gateway else (),
         lambda f: Count(host=host.id, says=translated(f), verdict="translate", because=f.because),
+    )
+
+
+def _own(host: Host, rule: Listed) -> Count | None:
+    """What is neither a gateway's nor a router's: a second number of a service, a fault."""
+    if rule.comment == "dhcp":
+        return Count(host=host.id, says="DHCP is dropped, as a fault", verdict="drop", because=host.because)
+    return _numbered(
+        rule.comment,
+        "redirect",
+        host.redirects,
+        lambda r: Count(
+            host=host.id, says=f"TCP {r.number} is answered at {r.target}", verdict="translate", because=host.because
+        ),
     )
 
 

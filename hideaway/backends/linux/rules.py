@@ -36,6 +36,7 @@ NOWHERE_V6 = (
 )  # fmt: skip
 """What is not the internet, whatever lies there on the machine's side (IANA's special-purpose registries): private and
 link-local ranges, loopback, multicast, examples; of IPv6 all but 2000::/3, and tunnels that carry IPv4 addresses."""
+DHCP_SERVERS = "{ 67, 547 }"
 ECHO = ("icmp type echo-request accept", "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept")
 
 
@@ -214,9 +215,9 @@ def _range(ports: tuple[int, int]) -> str:
 
 
 def host(step: SetRules) -> str:
-    """A host's own tables: the gateway's, the router's, the redirects'; what it has none of is taken away."""
+    """A host's own tables: the gateway's, router's, redirects', faults'; what it has none of is taken away."""
     if step.gateway is None and step.router is None:
-        return _redirect_table(step)
+        return _redirect_table(step) + _silence_table(step)
     return _gateway_table(step) + _router_table(step)
 
 
@@ -235,6 +236,15 @@ def _redirects(step: SetRules) -> Iterator[str]:
         for address in v4(port):
             match = f'iifname "{port.name}" ip daddr {address} tcp dport {redirect.number}'
             yield _counted(match, f"dnat ip to {address}:{redirect.target}", f"redirect {number}")
+
+
+def _silence_table(step: SetRules) -> str:
+    if not step.dhcp_dropped:
+        return _no_table("faults")
+    drop = _counted(f"udp dport {DHCP_SERVERS}", "drop", "dhcp"), _counted(f"udp sport {DHCP_SERVERS}", "drop", "dhcp")
+    tell = _counted("icmpv6 type nd-router-advert", "drop", "dhcp")
+    heads = (f"type filter hook {hook} priority filter; policy accept;" for hook in ("input", "output"))
+    return _table("faults", _chain("input", (next(heads), drop[0])), _chain("output", (next(heads), drop[1], tell)))
 
 
 def _gateway_table(step: SetRules) -> str:

@@ -43,7 +43,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 def order(fabric: Fabric, source: Host, packet: Packet, patience: float) -> Order:
     """Where to follow a packet that a host sends, and what to send."""
     hosts = on_the_way(fabric, source, packet.target)
-    tracking = [names.namespace(h.id) for h in hosts if h.gateway is not None]
+    tracking = [names.namespace(h.id) for h in hosts if h.gateway is not None]  # who translates
     return Order(
         source=names.namespace(source.id),
         namespaces=(names.EDGE_NAMESPACE, *(names.namespace(h.id) for h in hosts)),
@@ -83,7 +83,8 @@ def no_way(run: Run, namespace: str, target: str, source: str, device: str) -> s
 def counts(run: Run, fabric: Fabric) -> tuple[Count, ...]:
     """What every rule of the Fabric's has met, in the order in which they are met: the edge's, then each host's."""
     meanings = Meanings(fabric)
-    hosts = sorted(names.namespace(h.id) for h in fabric.hosts if h.gateway is not None or h.router is not None)
+    ruled = (h for h in fabric.hosts if h.gateway or h.router or h.redirects or h.dhcp_dropped)
+    hosts = sorted(names.namespace(h.id) for h in ruled)
     found = []
     for namespace in (names.EDGE_NAMESPACE, *hosts):
         done = run(namespace, ["nft", "-a", "list", "ruleset"])

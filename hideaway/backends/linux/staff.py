@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from hideaway.backends.linux import names
@@ -15,7 +16,7 @@ from hideaway.backends.linux.services import look, prepare, program
 from hideaway.backends.linux.services.base import LOG, Place, Program
 from hideaway.backends.linux.world import program as inside
 from hideaway.base.errors import HideawayError
-from hideaway.fabric.model import Damage, Fabric
+from hideaway.fabric.model import Damage, Fabric, Host
 from hideaway.fabric.services import AnyService, Observed
 from hideaway.plan.steps import KeepVolumes, RemoveHost, RemovePort, SetLink, SetService, Step, StopService
 
@@ -42,7 +43,7 @@ class Staff:
             keeper.ask("dismiss", prefix=f"{names.namespace(step.host)}/", at_once=True)
             shutil.rmtree(self._folder(step.host), ignore_errors=True)
         elif isinstance(step, StopService):
-            keeper.ask("dismiss", names=[_name(step.host, step.service)])
+            keeper.ask("dismiss", names=[_name(step.host, step.service)], at_once=step.at_once)
         elif isinstance(step, SetLink) or (isinstance(step, RemovePort) and step.damaged):
             keeper.ask("dismiss", names=[_latency(step.host, step.port.id)])
 
@@ -100,25 +101,31 @@ class Staff:
         """Forget the folders of a world that is no more."""
         shutil.rmtree(self.world / FOLDER, ignore_errors=True)
 
-    def look(self, host: str, service: AnyService) -> Observed:
+    def look(self, host: Host, service: AnyService) -> Observed:
         """How what runs for a service fares, now."""
         if isinstance(service, ATTENDED):
             self.attendant.look_again()
         return self._look(host, service)
 
-    def _look(self, host: str, service: AnyService) -> Observed:
+    def _look(self, host: Host, service: AnyService) -> Observed:
+        if host.killed:  # what it said before it was killed may be better
+            return Observed(ready=False, reason="it is killed")
         if isinstance(service, ATTENDED):
-            return self.attendant.look(host, service)
-        return look(service, self._place(host, service.id))
+            return self.attendant.look(host.id, service)
+        return look(service, self._place(host.id, service.id))
 
     def look_at_all(self, fabric: Fabric) -> dict[str, Observed]:
         """`<host>/<service>` -> how it fares, of all services. What they say is kept within bounds."""
         self.attendant.look_again()
-        served = [(host.id, each) for host in fabric.hosts for each in host.services]
+        served = [(host, each) for host in fabric.hosts for each in host.services]
         for host, each in served:
             if not isinstance(each, ATTENDED):
-                _trim(self._place(host, each.id).folder / LOG)
-        return {f"{host}/{each.id}": self._look(host, each) for host, each in served}
+                _trim(self._place(host.id, each.id).folder / LOG)
+        return {f"{host.id}/{each.id}": self._look(host, each) for host, each in served}
+
+    def strike(self, host: str, services: Iterable[AnyService], keeper: Channel) -> None:
+        """Kill programs, and all that they started; they are started again."""
+        keeper.ask("strike", names=[_name(host, service.id) for service in services])
 
     def _folder(self, host: str) -> Path:
         return self.world / FOLDER / names.namespace(host)

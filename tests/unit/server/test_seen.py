@@ -14,7 +14,8 @@ from hideaway.compile import compile_fabric
 from hideaway.fabric.model import Fabric
 from hideaway.fabric.seen import Count, Hop, Outcome, Packet, Trace
 from hideaway.server.own import own_product
-from hideaway.server.seen import HIDDEN, Sight
+from hideaway.server.seen import Sight
+from hideaway.server.view import HIDDEN
 from tests.api_in_process import Cloud
 from tests.unit.api.instances import running
 from tests.unit.server.test_own import inside_of
@@ -38,6 +39,9 @@ class Seen:
     def counts(self) -> tuple[Count, ...]:
         return self.met
 
+    def strike(self, host: str, program: bool) -> None:
+        raise AssertionError("nobody looks by striking")
+
     def capture(self, host: str, interface: str) -> list[str]:
         return ["look", host, interface]
 
@@ -54,7 +58,7 @@ def cloud(seen: Seen) -> Iterator[Cloud]:
     def fabric() -> Fabric:
         return compile_fabric(made.store.snapshot()[1])
 
-    sight = Sight(trace=seen.trace, counts=seen.counts, capture=seen.capture)
+    sight = Sight(trace=seen.trace, counts=seen.counts, capture=seen.capture, strike=seen.strike)
     inside = msgspec.structs.replace(inside_of(made), sight=sight, fabric=fabric)
     products = (*PRODUCTS, own_product(inside))
     made.application = Api(made.store, made.clock, made.ids, made.pace, Settings(), products).application()

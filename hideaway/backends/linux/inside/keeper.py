@@ -21,7 +21,16 @@ from typing import Any
 
 from . import hands, homes, namespaces
 from .outsider import Outsider
-from .programs import LONGEST_RESTART, OUTSIDE, SHORTEST_RESTART, Program, group_lives, kill_group, turn_into
+from .programs import (
+    LONGEST_RESTART,
+    OUTSIDE,
+    SHORTEST_RESTART,
+    Program,
+    group_lives,
+    kill_group,
+    kill_tree,
+    turn_into,
+)
 
 BUSY = 75
 """Exit status: another keeper has this folder."""
@@ -318,7 +327,14 @@ class Keeper:
                     continue
                 self._end(program)
                 if request.get("at_once"):
-                    kill_group(program.pid)
+                    kill_tree(program.pid)
+        self._answer(connection, request.get("id"))
+
+    def strike(self, connection: Connection, request: dict[str, Any]) -> None:
+        """Kill the programs of these names, with all that they started, as a fault does: they are started again."""
+        for name in request["names"]:
+            if (program := self.programs.get(name)) is not None and program.pid:
+                kill_tree(program.pid)
         self._answer(connection, request.get("id"))
 
     def close(self, connection: Connection, request: dict[str, Any]) -> None:
@@ -329,7 +345,16 @@ class Keeper:
 
 _OPERATIONS: dict[str, Any] = {
     each.__name__: each
-    for each in (Keeper.hello, Keeper.serve, Keeper.perform, Keeper.run, Keeper.employ, Keeper.dismiss, Keeper.close)
+    for each in (
+        Keeper.hello,
+        Keeper.serve,
+        Keeper.perform,
+        Keeper.run,
+        Keeper.employ,
+        Keeper.dismiss,
+        Keeper.strike,
+        Keeper.close,
+    )
 }
 
 

@@ -75,6 +75,27 @@ def turn_into(program: Program) -> None:
         os._exit(127)
 
 
+def kill_tree(root: int) -> None:
+    """Kill a process and all that it started, in whatever groups and sessions they are now."""
+    parents = {}
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                parents[pid] = int(file.read().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):  # it is gone
+            continue
+    doomed, found = [], [root]
+    while found:
+        doomed += found
+        found = [pid for pid, parent in parents.items() if parent in found]
+    for pid in doomed:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    kill_group(root)  # whoever was started just now
+
+
 def kill_group(group: int) -> None:
     try:
         os.killpg(group, signal.SIGKILL)
