@@ -80,7 +80,8 @@ def tree_of(trace: Trace) -> Tree:
 
 
 def _grow(tree: Tree, hop: Hop) -> None:
-    line = Text().append(printable(hop.name), style="bold").append(f"  {hop.role}" * (hop.role != "edge"), style="dim")
+    role = "" if hop.role == hop.host else f"  {hop.role}"  # the edge is the edge
+    line = Text().append(printable(hop.name), style="bold").append(role, style="dim")
     line.append(f"  {printable(' > '.join(filter(None, (hop.came_by, hop.left_by))))}")
     branch = tree.add(line.append(_changes(hop)))
     for rule in hop.rules:

@@ -38,7 +38,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One host on the way, or the edge (host is `edge` then).
+    """One host on the way, or the edge, or the uplink to the real internet (host is `edge` or `uplink` then).
 
     came_by and left_by are its ports' names ("" where the way begins and ends); at the edge, the host and port at the
     other end. arrived and left are the packet's head before and after; rules are those that it met, in order.

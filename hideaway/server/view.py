@@ -34,7 +34,7 @@ class View:
                 if document is not None and document.organization_id == call.principal.organization_id:
                     self.labels[because] = document.label
         self.hosts = tuple(host for host in fabric.hosts if host.because in self.labels)
-        self.names = {host.id: host.name for host in self.hosts} | {EDGE: "the edge"}
+        self.names = {host.id: host.name for host in self.hosts} | {EDGE: "the edge", "uplink": "the uplink"}
 
     def host(self, key: str) -> Host:
         """The host with this id or name. Raises PlainError with the names that there are."""

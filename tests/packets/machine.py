@@ -143,6 +143,7 @@ import json, os, select, signal, sys
 from pathlib import Path
 from hideaway.backends.linux import LinuxBackend
 from hideaway.fabric.model import Fabric
+from hideaway.fabric.seen import Packet
 from hideaway.plan import plan
 from tests.packets.inside import Inside
 import tests.packets.test_internet as wanted
@@ -157,6 +158,10 @@ def become(name):
     backend.apply(plan(fabric, present.fabric, present.suspects), fabric)
 def ask(host, address, port, patience=2.0): return inside.ask(host, address, port, patience)
 def run(host, *argv): return backend.run(host, list(argv))
+def trace(source, target, port):
+    packet = Packet(source="", target=target, protocol="tcp", target_port=port)
+    seen = backend.trace(source, packet, 3.0)
+    return [seen.outcome, seen.why, [hop.name for hop in seen.way], [hop.name for hop in seen.reply]]
 def programs(): return backend.running()
 def kill():
     descriptor = os.pidfd_open(backend.keeper())

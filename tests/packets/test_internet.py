@@ -97,6 +97,19 @@ def test_nodes_leave_by_the_vendors_ways(scene: Scene) -> None:
     assert scene.reaches("isolated", FAR_V4) == MACHINE_V4
 
 
+def test_a_packet_is_followed_out_of_the_world(scene: Scene) -> None:
+    out = ["isolated", "gateway", "the edge", "the uplink"]
+    assert scene.world.trace("isolated", FAR_V4, 80) == [
+        "answered",
+        f"{FAR_V4} answers, out of the world",
+        out,
+        out[::-1],
+    ]
+    outcome, why, way, _reply = scene.world.trace("node", FAR_V4, 25)
+    assert (outcome, way) == ("dropped", ["node", "the edge"])
+    assert "drop outbound TCP 25 to 0.0.0.0/0" in why
+
+
 def test_ipv6_leaves_too(scene: Scene) -> None:
     assert scene.reaches("node", FAR_V6) == MACHINE_V6
 

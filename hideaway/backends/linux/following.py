@@ -166,6 +166,8 @@ class Story:
         home = [p for p in back if p.namespace == names.namespace(source.id) and p.delivered]
         if home:
             return self._answered(home[-1], last)
+        if last.namespace == names.UPLINK_NAMESPACE and not back:
+            return Outcome.UNANSWERED, f"it left the world for {packet.target}, and nothing came back"
         if not last.delivered:
             return Outcome.LOST, self._lost(last)
         if not back:
@@ -178,6 +180,8 @@ class Story:
         answer = home.last
         if "rst" in answer.note:
             return Outcome.REFUSED, f"{self._name(last)} refuses: nothing listens on port {last.last.target_port}"
+        if last.namespace == names.UPLINK_NAMESPACE:
+            return Outcome.ANSWERED, f"{answer.source} answers, out of the world"
         if answer.protocol != last.last.protocol or answer.note in ("unreachable", "too many hops", "error"):
             return Outcome.REFUSED, f"{self._who_has(answer.source)} says: {answer.note}"
         return Outcome.ANSWERED, f"{self._name(last)} answers"
@@ -228,9 +232,9 @@ class Story:
         at_edge = passage.namespace == names.EDGE_NAMESPACE
         came_by, left_by = passage.came_by, passage.left_by
         return Hop(
-            host=host.id if host else EDGE,
+            host=host.id if host else passage.namespace,
             name=self._name(passage),
-            role=host.role.value if host else EDGE,
+            role=host.role.value if host else passage.namespace,
             came_by=self.edge_links.get(came_by, came_by) if at_edge else came_by,
             left_by=self.edge_links.get(left_by, left_by) if at_edge else left_by,
             arrived=_plain(passage.first),
@@ -258,7 +262,8 @@ class Story:
 
     def _name(self, passage: Passage) -> str:
         host = self.meanings.hosts.get(passage.namespace)
-        return host.name if host else "the edge"
+        places = {names.EDGE_NAMESPACE: "the edge", names.UPLINK_NAMESPACE: "the uplink"}
+        return host.name if host else places.get(passage.namespace, passage.namespace)
 
     def _who_has(self, address: str) -> str:
         return next((h.name for h in self.fabric.hosts for p in h.ports if has(p, address)), address)

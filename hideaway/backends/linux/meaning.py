@@ -113,6 +113,15 @@ def _gateway(host: Host, rule: Listed) -> Count | None:
     if rule.comment in _GATEWAY:
         verdict, says = _GATEWAY[rule.comment]
         return Count(host=host.id, says=says, verdict=verdict, because=host.because)
+    if rule.comment.startswith("opening "):
+        return _numbered(
+            rule.comment,
+            "opening",
+            host.gateway.openings if host.gateway else (),
+            lambda o: Count(
+                host=host.id, says=f"the gateway's own TCP {o.port} is open", verdict="accept", because=host.because
+            ),
+        )
     return _numbered(
         rule.comment,
         "forward",

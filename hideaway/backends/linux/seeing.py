@@ -46,7 +46,7 @@ def order(fabric: Fabric, source: Host, packet: Packet, patience: float) -> Orde
     tracking = [names.namespace(h.id) for h in hosts if h.gateway is not None]  # who translates
     return Order(
         source=names.namespace(source.id),
-        namespaces=(names.EDGE_NAMESPACE, *(names.namespace(h.id) for h in hosts)),
+        namespaces=(names.EDGE_NAMESPACE, names.UPLINK_NAMESPACE, *(names.namespace(h.id) for h in hosts)),
         tracking=(names.EDGE_NAMESPACE, *tracking),
         target=packet.target,
         protocol=packet.protocol,
