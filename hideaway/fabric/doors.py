@@ -85,7 +85,8 @@ def _doors_of(host: Host, filters: Mapping[str, Filter], asked: Collection[tuple
     for port in host.ports:
         if port.link != EDGE:
             continue
-        wanted = {*served(host), *asked, *_accepted(filters.get(port.filter))}
+        numbers = {("tcp", each.number) for each in host.redirects if each.port == port.id}
+        wanted = {*served(host), *numbers, *asked, *_accepted(filters.get(port.filter))}
         for protocol, number in wanted:
             if lets_in(port, filters, protocol, number):
                 for address in public_v4(port):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hideaway.fabric.doors import Reckoner, doors
-from hideaway.fabric.model import PROBE_V4, USER_V4, Action, Direction, Fabric, Listener, Protocol, Rule
+from hideaway.fabric.model import PROBE_V4, USER_V4, Action, Direction, Fabric, Listener, Protocol, Redirect, Rule
 from hideaway.fabric.services import Service
 from tests.fabrics import GATEWAY_V4, NODE_V4, accept, cluster, fabric, group, isolated, node, pat, plane, probe, tcp
 
@@ -34,6 +34,13 @@ def test_a_listener_a_service_and_a_translated_port() -> None:
     assert ports(fabric(msgspec.structs.replace(probe(), services=(lb,))), PROBE_V4) == {("tcp", 80), ("tcp", 8443)}
     both = msgspec.structs.replace(pat(2222), protocol=Protocol.ANY)
     assert ports(cluster(forwards=(both,)), GATEWAY_V4) == {("tcp", 2222), ("udp", 2222)}
+
+
+def test_a_second_number_has_a_door_where_it_is_let_in() -> None:
+    redirect = Redirect(port="pub-node", number=5555, target=5432)
+    bare = msgspec.structs.replace(node(), listeners=(), redirects=(redirect,))
+    assert ports(fabric(bare, filters=(group(accept()),)), NODE_V4) == {("tcp", 5555)}
+    assert ports(fabric(bare, filters=(group(),)), NODE_V4) == set()
 
 
 def test_what_a_rule_accepts_port_by_port() -> None:
