@@ -197,7 +197,7 @@ def _database(database: Database, server: Observed | None) -> Item:
         name=database.name,
         id=database.id,
         status=database.status,
-        healthy=database.status in WELL and (server is None or server.ready),
+        healthy=database.status in WELL and not (server and server.reason),
         reason=server.reason if server else "",
         facts={
             "engine": database.engine,

@@ -48,7 +48,7 @@ def _settings(server: DatabaseServer, place: Place) -> bytes:
 
 
 def look(server: DatabaseServer, place: Place) -> Observed:
-    """What the agent says, if it lives; ready once what it was last told is in force."""
+    """What the agent says, if it lives; ready once what it was last told is in force. A change needs no reason."""
     if not _lives(place.folder):
         return Observed(reason=f"its agent does not run: {_last_words(place.folder)}")
     try:
@@ -58,7 +58,7 @@ def look(server: DatabaseServer, place: Place) -> Observed:
     current = status.settings == digest_of(_settings(server, place))
     return Observed(
         ready=status.ready and current,
-        reason=status.reason or ("" if current else "it is being changed"),
+        reason=status.reason,
         facts=status.facts,
         outcomes=status.outcomes,
     )
