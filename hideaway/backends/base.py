@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from hideaway.base.errors import HideawayError
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import Fabric, Plug
 from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step
@@ -85,6 +85,10 @@ class Backend(Protocol):
 
     def observed(self, host: str, service: str) -> Observed | None:
         """How one service fares, asked now; None when the world holds no such service."""
+        ...
+
+    def plug(self, wanted: Plug) -> Plug:
+        """The same, with what tells its place from a later one there. Raises Unavailable, saying why it cannot be."""
         ...
 
     def stored(self, volume: str, file: str) -> Path | None:

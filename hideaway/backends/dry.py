@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
 from hideaway.base.errors import NotFound
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import Fabric, Plug
 from hideaway.fabric.seen import Count, Outcome, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step
@@ -50,6 +50,9 @@ class DryBackend:
 
     def observed(self, host: str, service: str) -> Observed | None:
         return self.services().get(f"{host}/{service}")
+
+    def plug(self, wanted: Plug) -> Plug:
+        return wanted
 
     def stored(self, volume: str, file: str) -> Path | None:
         return None

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flows": ("hideaway.cli.flows", "Show what each rule has met."),
     "capture": ("hideaway.cli.capture", "Write the packets at a host's port to a file."),
     "fault": ("hideaway.cli.fault", "Break machines, links, zones and programs, and mend them."),
+    "attach": ("hideaway.cli.attach", "Plug a machine of your own into a Private Network."),
+    "detach": ("hideaway.cli.detach", "Take out what was plugged in."),
     "gateway": ("hideaway.cli.gateway", "Stop, start or age a Public Gateway, to see what follows."),
     "reset": ("hideaway.cli.reset", "Delete everything in the cloud."),
     "doctor": ("hideaway.cli.doctor", "Say what this machine can do and what it lacks."),

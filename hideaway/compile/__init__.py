@@ -17,6 +17,7 @@ from hideaway.compile import (
     databases,
     gateways,
     internet,
+    machines,
     resolvers,
     routers,
     security,
@@ -54,17 +55,20 @@ def _fabric(ledger: MemoryLedger, machines_of: Machines, resolvers_of: Resolvers
     who answers their questions for addresses and names; last the faults that somebody wishes for."""
     served = served_networks(ledger)
     ways = ways_of(ledger, served)
-    machines = machines_of(ledger, ways)
-    planes = clusters.planes(ledger, machines, served)
+    servers_there = machines_of(ledger, ways)
+    planes = clusters.planes(ledger, servers_there, served)
+    plugged = tuple(machines.hosts(ledger, ways))
     others = chain(
         gateways.hosts(ledger, served, ways),
         (plane.host for plane in planes),
         databases.hosts(ledger, ways),
         balancers.hosts(ledger, ways),
         (internet.probe(),),
+        plugged,
     )
-    there = [*machines, *(resolvers.told(ledger, host) for host in others)]
-    hosts = (*there, *routers.hosts(ledger), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports)))
+    there = [*servers_there, *(resolvers.told(ledger, host) for host in others)]
+    serving = [*routers.hosts(ledger), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports))]
+    hosts = (*there, *machines.advertising(serving, plugged, ways))
     filters = chain(security.filters(ledger), (plane.filter for plane in planes), databases.filters(ledger))
     fabric = Fabric(
         segments=tuple(sorted(segments.segments(ledger), key=lambda s: s.id)),

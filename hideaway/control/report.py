@@ -14,6 +14,7 @@ from hideaway.cloud.documents import Document
 from hideaway.cloud.faults import Fault
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
 from hideaway.cloud.kubernetes import Cluster, Node, Pool
+from hideaway.cloud.machines import Machine, addresses
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.node_groups import security_groups_differ
@@ -25,7 +26,7 @@ from hideaway.fabric.services import DATABASE, DatabaseFacts, Observed
 D = TypeVar("D", bound=Document)
 
 WELL = {
-    "ready", "running", "available", "pool_required", "stopped", "stopped in place",
+    "ready", "running", "available", "attached", "pool_required", "stopped", "stopped in place",
 }  # fmt: skip
 """Statuses that nobody need worry about."""
 
@@ -51,6 +52,7 @@ def report(
         _group("faults", [_fault(f) for f in found(Fault)]),
         _group("networks", [_network(ledger, n) for n in found(PrivateNetwork)]),
         _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
+        _group("machines", [_machine(ledger, m) for m in found(Machine)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
         _group("servers", [_server(ledger, s, observed(s.id, SCRIPT)) for s in found(Server) if s.node_id is None]),
         _group("databases", [_database(d, observed(d.id, DATABASE)) for d in found(Database)]),
@@ -86,6 +88,23 @@ def _network(ledger: MemoryLedger, network: PrivateNetwork) -> Item:
         name=network.name,
         id=network.id,
         facts={"region": network.region, "subnets": subnets, "addresses": str(booked)},
+    )
+
+
+def _machine(ledger: MemoryLedger, machine: Machine) -> Item:
+    network = ledger.get(PrivateNetwork, machine.private_network_id)
+    held = addresses(ledger, machine.private_network_id, machine.mac_address)
+    return Item(
+        kind="machine",
+        name=machine.name,
+        id=machine.id,
+        status=machine.status,
+        healthy=machine.status in WELL,
+        facts={
+            "network": network.name if network else machine.private_network_id,
+            "mac": machine.mac_address,
+            "addresses": ", ".join(ip.host for ip in sorted(held, key=lambda ip: ip.is_ipv6)) or "none",
+        },
     )
 
 

@@ -44,6 +44,7 @@ class Role(StrEnum):
     PROBE = "probe"
     BALANCER = "balancer"
     NAMES = "names"
+    MACHINE = "machine"
 
 
 class Action(StrEnum):
@@ -228,13 +229,27 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     search: tuple[str, ...] = ()
 
 
+class Plug(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A machine that the cloud did not make. It is given a cable, and nothing inside: it asks for its settings.
+
+    tap: the cable ends in a tap device of this name, for a virtual machine. place: an existing network namespace, in
+    the words of the machine that the data plane runs on, and identity what tells it from a later one in that place.
+    Without either the data plane makes it a place of its own.
+    """
+
+    tap: str = ""
+    place: str = ""
+    identity: str = ""
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine: a node, an Instance, a gateway, ... name is what people and `hideaway exec` call it.
 
     services are programs that run on it, sorted by id; killed: all of them are dead, and none is started. metadata: it
-    is told about itself at METADATA_V4 and _V6. resolver: None leaves names to the data plane. boots counts its starts:
-    one that is started again is built anew, without what ran or was changed inside. dhcp_dropped: nothing of DHCP gets
-    to its programs, nor from them to others.
+    is told about itself at METADATA_V4 and _V6. resolver: None leaves names to the data plane. plug: its ports'
+    addresses and its routes are what it is told when it asks, and not what it is programmed with. boots counts its
+    starts: one that is started again is built anew, without what ran or was changed inside. dhcp_dropped: nothing of
+    DHCP gets to its programs, nor from them to others.
     """
 
     id: str
@@ -251,6 +266,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     redirects: tuple[Redirect, ...] = ()
     metadata: bool = False
     resolver: Resolver | None = None
+    plug: Plug | None = None
     boots: int = 0
     because: str = ""
 

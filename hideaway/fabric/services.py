@@ -248,7 +248,31 @@ class Script(Service, frozen=True, kw_only=True, tag=True):
     hostname: str = ""
 
 
-AnyService = Balancer | DatabaseServer | Names | Shell | Bastion | Script
+class Advertised(msgspec.Struct, frozen=True, kw_only=True):
+    """What routers are said to know on a link. device: the host's interface there.
+
+    networks are on the link, and addresses in them are to be had by DHCPv6; routes lead to others, by this host.
+    """
+
+    device: str
+    networks: tuple[str, ...]
+    routes: tuple[str, ...] = ()
+
+
+class Advertisements(Service, frozen=True, kw_only=True, tag=True):
+    """IPv6 router advertisements, for machines that nobody programs. The host is nobody's default router by them."""
+
+    links: tuple[Advertised, ...] = ()
+
+
+class LeaseClient(Service, frozen=True, kw_only=True, tag=True):
+    """Asks by DHCP for what an interface of the host shall be, and makes it so. v6: by DHCPv6."""
+
+    device: str
+    v6: bool = False
+
+
+AnyService = Balancer | DatabaseServer | Names | Advertisements | LeaseClient | Shell | Bastion | Script
 """All kinds of services."""
 
 

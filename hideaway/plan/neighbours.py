@@ -55,6 +55,8 @@ def _view(ports: list[tuple[Host, Port]]) -> View:
     for host, port in ports:
         for address in map(bare, port.addresses):
             entries.setdefault(address, Neighbour(address=address, host=host.id, port=port.id, mac=port.mac))
+        if host.plug is not None:  # it asks, as anybody does whom nobody programs
+            continue
         vias = frozenset(route.via or route.destination for route in host.routes if route.port == port.id)
         # Whoever has a whole network on the link beside its own addresses serves everybody there.
         serves = any("/" in via and not _alone(via) for via in vias)

@@ -109,11 +109,11 @@ class _Change:
 
     def _built(self, host: str, shape: Shape) -> Iterator[Step]:
         forward_v4, forward_v6 = shape.forwards
-        yield AddHost(host=host, forward_v4=forward_v4, forward_v6=forward_v6, metadata=shape.metadata)
+        yield AddHost(host=host, forward_v4=forward_v4, forward_v6=forward_v6, metadata=shape.metadata, plug=shape.plug)
         if shape.rules is not None:
             yield _rules(host, shape)
         for port in shape.ports:
-            yield AddPort(host=host, port=port)
+            yield AddPort(host=host, port=port, tap=_tap(shape))
         if shape.ways:
             yield SetRoutes(host=host, ways=shape.ways)
         yield from _links(host, shape, {})
@@ -132,7 +132,7 @@ class _Change:
             yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
         for port in new.ports:
             if port.id not in before or port.id in lost:
-                yield AddPort(host=host, port=port)
+                yield AddPort(host=host, port=port, tap=_tap(new))
         yield from self._routes(host, old, new, {p.name for p in gone})
         left = {id_: damage for id_, damage in old.damages if id_ not in lost}
         yield from _links(host, new, left, afresh=links_of(host) in self.suspects)
@@ -182,7 +182,11 @@ class _Change:
 
 
 def _differ_from_the_start(old: Shape, new: Shape) -> bool:
-    return (old.forwards, old.metadata, old.boots) != (new.forwards, new.metadata, new.boots)
+    return (old.forwards, old.metadata, old.plug, old.boots) != (new.forwards, new.metadata, new.plug, new.boots)
+
+
+def _tap(shape: Shape) -> str:
+    return shape.plug.tap if shape.plug is not None else ""
 
 
 def _rules(host: str, shape: Shape, gone: tuple[str, ...] = ()) -> SetRules:

@@ -19,6 +19,7 @@ from hideaway.fabric.model import (
     Gateway,
     Host,
     Listener,
+    Plug,
     Port,
     Redirect,
     Resolver,
@@ -46,6 +47,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     redirects: tuple[Redirect, ...]
     metadata: bool
     resolver: Resolver | None
+    plug: Plug | None
     boots: int
 
     @property
@@ -74,11 +76,11 @@ def touched(present: Fabric, wanted: Fabric) -> set[str]:
 
 
 def _shape(host: Host) -> Shape:
-    ports = tuple(sorted((_plain(p) for p in host.ports), key=lambda p: p.id))
+    ports = tuple(sorted((_plain(p, host.plug) for p in host.ports), key=lambda p: p.id))
     return Shape(
         ports=ports,
         damages=tuple(sorted(((p.id, _quieted(p.damage)) for p in host.ports if p.damage), key=lambda d: d[0])),
-        ways=_ways(host),
+        ways=_ways(host) if host.plug is None else (),
         gateway=_gateway(host.gateway),
         router=_router(host.router),
         listeners=host.listeners,
@@ -87,13 +89,18 @@ def _shape(host: Host) -> Shape:
         dhcp_dropped=host.dhcp_dropped,
         redirects=host.redirects,
         metadata=host.metadata,
-        resolver=host.resolver,
+        resolver=host.resolver if host.plug is None else Resolver(),
+        plug=host.plug,
         boots=host.boots,
     )
 
 
-def _plain(port: Port) -> Port:
-    return msgspec.structs.replace(port, filter="", because="", damage=None)
+def _plain(port: Port, plug: Plug | None) -> Port:
+    """Who is plugged in has its addresses from elsewhere, and behind a tap device its MAC, too."""
+    plain = msgspec.structs.replace(port, filter="", because="", damage=None)
+    if plug is None:
+        return plain
+    return msgspec.structs.replace(plain, addresses=(), mac="" if plug.tap else plain.mac)
 
 
 def _quieted(damage: Damage) -> Damage:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hideaway.fabric.model import Damage, Filter, Gateway, Heartbeat, Listener, Port, Redirect, Resolver, Router
+from hideaway.fabric.model import Damage, Filter, Gateway, Heartbeat, Listener, Plug, Port, Redirect, Resolver, Router
 from hideaway.fabric.services import AnyService
 
 EDGE_RULES = "whole:edge"
@@ -69,13 +69,15 @@ class AddSegment(Step, frozen=True, kw_only=True, tag=True):
 class AddHost(Step, frozen=True, kw_only=True, tag=True):
     """Make a host without ports. forward_v4, forward_v6: whether it passes on packets that are not for itself.
 
-    metadata: it has a wire to where it is told about itself.
+    metadata: it has a wire to where it is told about itself. plug: it is no machine of the cloud's: what it is inside
+    is left alone, and where it has a place already, that is it.
     """
 
     host: str
     forward_v4: bool = False
     forward_v6: bool = False
     metadata: bool = False
+    plug: Plug | None = None
 
     def doubts(self) -> tuple[str, ...]:
         return (self.host,)
@@ -102,8 +104,11 @@ class SetRules(Step, frozen=True, kw_only=True, tag=True):
 
 
 class AddPort(Step, frozen=True, kw_only=True, tag=True):
+    """Make a port. tap: it goes on as a tap device of this name."""
+
     host: str
     port: Port
+    tap: str = ""
 
     def doubts(self) -> tuple[str, ...]:
         return (self.host,)

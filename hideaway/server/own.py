@@ -16,8 +16,9 @@ from hideaway.cloud.change import Change
 from hideaway.cloud.documents import KINDS, Document
 from hideaway.cloud.gateways import VERSION, Gateway
 from hideaway.cloud.places import REGIONS
-from hideaway.fabric.model import Fabric, Host
+from hideaway.fabric.model import Fabric, Host, Plug
 from hideaway.server.faults import Faults
+from hideaway.server.machines import Machines
 from hideaway.server.rights import owner_only
 from hideaway.server.seen import Eyes, Sight
 
@@ -34,6 +35,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """What the data plane holds now."""
     command: Callable[[str, list[str]], list[str]] | None
     """The argv that runs a command inside a host (id or name; `edge`); raises NotFound; None without a data plane."""
+    plug: Callable[[Plug], Plug] | None
+    """See Backend.plug; None without a data plane."""
     sight: Sight | None
     """What shows packets; None without a data plane."""
     error: Callable[[], str]
@@ -148,6 +151,7 @@ def own_product(inside: Inside) -> Product:
             ),
             Route(method="POST", path="/hideaway/v1/reset", handler=reset, status=204, records=False),
             *Faults(inside.sight.strike if inside.sight else None, inside.fabric, inside.organization_id).routes(),
+            *Machines(inside.plug, inside.organization_id).routes(),
             *Eyes(inside.sight, inside.fabric, inside.organization_id).routes(),
         ],
     )

@@ -76,6 +76,7 @@ class Running:
             report=self._report,
             fabric=self._fabric,
             command=backend.command if backend else None,
+            plug=backend.plug if backend else None,
             sight=_sight(backend) if backend else None,
             error=self._error,
             settled=lambda: self.loop is None or self.loop.settled,

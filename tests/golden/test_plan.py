@@ -21,8 +21,10 @@ from hideaway.fabric.model import (
     Direction,
     Fabric,
     Host,
+    Plug,
     Protocol,
     Redirect,
+    Role,
     Router,
     RouterRule,
     Rule,
@@ -69,6 +71,18 @@ ROUTED = fabric(
 )
 
 
+def machine(id: str, number: int, **plug: str) -> Host:
+    """What is plugged in: told of an address that it is not programmed with."""
+    port = fabrics.private(id, f"172.16.0.{number}/22", name="uplink" if plug.get("tap") else "ens5")
+    port = msgspec.structs.replace(port, mac=f"02:00:00:00:00:0{number}")
+    return Host(id=id, name=id, role=Role.MACHINE, ports=(port,), plug=Plug(**plug))
+
+
+PLUGGED = fabric(
+    machine("box", 2), machine("guest", 3, place="/run/netns/x", identity="4:7"), machine("vm", 4, tap="t")
+)
+
+
 def rebooted(host: Host) -> Host:
     return msgspec.structs.replace(host, boots=host.boots + 1)
 
@@ -112,6 +126,7 @@ CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
         fabric(damaged(node(), Damage(delay=50), Damage(down=True)), probe()),
         frozenset(),
     ),
+    "machines_plugged": (PLUGGED, fabric(), frozenset()),
     "killed_while_building": (cluster(), cluster(), frozenset({"isolated", "whole:edge", "whole:routes:node"})),
     "killed_before_a_removal": (Fabric(), Fabric(), frozenset({"unknown"})),
 }

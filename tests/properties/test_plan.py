@@ -20,8 +20,10 @@ from hideaway.fabric.model import (
     Heartbeat,
     Host,
     Listener,
+    Plug,
     Port,
     Redirect,
+    Resolver,
     Role,
     Route,
     Router,
@@ -44,6 +46,7 @@ from hideaway.plan.steps import (
     SetLink,
     SetNeighbours,
     SetPulse,
+    SetResolver,
     SetRoutes,
     SetRules,
     SetService,
@@ -64,6 +67,7 @@ class ModelHost:
         self.rules: tuple[Any, ...] | None = None
         self.services: dict[str, AnyService] = {}
         self.damages: dict[str, Damage] = {}
+        self.plug, self.resolver = step.plug, Resolver()
 
     def add_port(self, port: Port) -> None:
         assert port.id not in self.ports
@@ -145,6 +149,8 @@ class Model:
                 self.change_edge(step)
             case SetService():
                 self.hosts[step.host].services[step.service.id] = step.service
+            case SetResolver():
+                self.hosts[step.host].resolver = step.resolver
             case StopService():
                 self.hosts[step.host].services.pop(step.service, None)
             case KeepVolumes():
@@ -193,6 +199,7 @@ class Model:
             assert tuple(sorted(host.ways.values())) == shape.ways
             assert host.neighbours == known(fabric, key)
             assert host.rules == shape.rules
+            assert (host.plug, host.resolver) == (shape.plug, shape.resolver or Resolver())
             assert tuple(sorted(host.damages.items(), key=lambda d: d[0])) == shape.damages
             assert sorted(host.services.values(), key=lambda s: s.id) == list(shape.services)
         assert self.edge == shapes.edge(fabric)
@@ -229,7 +236,11 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
     routes = tuple(
         Route(destination=d, via=f"172.16.0.{v}", port=p.id) for d, v, p in draw(st.lists(vias, max_size=2)) if p
     )
+    near = draw(st.sampled_from(["", "", "172.16.0.2/32", "172.16.0.0/22"]))
+    routes += tuple(Route(destination=near, via="", port=p.id) for p in ports[:1] if near and p.link != EDGE)
     kind = draw(st.sampled_from(["node", "gateway", "router"])) if ports else "node"
+    plugs = [None, None, Plug(), Plug(tap="t"), Plug(place="/x", identity="1:2")]
+    alone = kind == "node" and not any(p.link == EDGE for p in ports)
     return Host(
         id=key,
         name=draw(st.sampled_from([key, f"{key}-renamed"])),
@@ -241,6 +252,8 @@ def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
         killed=draw(st.booleans()),
         dhcp_dropped=draw(st.booleans()),
         redirects=draw(st.sampled_from([(), (Redirect(port=ports[0].id, number=81, target=80),)])) if ports else (),
+        resolver=draw(st.sampled_from([None, Resolver(), Resolver(servers=("172.16.0.9",))])),
+        plug=draw(st.sampled_from(plugs)) if alone else None,
         listeners=draw(st.sampled_from([(), (Listener(port=80, what="address"),)])),
         services=tuple(draw(services(key)) for key in sorted(draw(st.sets(st.sampled_from(SERVICES))))),
     )
@@ -270,10 +283,11 @@ def known(fabric: Fabric, key: str) -> dict[tuple[str, str], Neighbour]:
     """Whom a host knows by the rule, worked out for it alone."""
     (host,) = (h for h in fabric.hosts if h.id == key)
     found: dict[tuple[str, str], Neighbour] = {}
-    for port in (p for p in host.ports if p.link != EDGE):
+    for port in (p for p in host.ports if p.link != EDGE and host.plug is None):
         there = [(h, p) for h in fabric.hosts for p in h.ports if p.link == port.link]
         few = len({h.id for h, _ in there}) <= neighbours.EVERYBODY
-        hops = {route.via for route in host.routes if route.port == port.id}
+        hops = {route.via or route.destination.split("/")[0] for route in host.routes if route.port == port.id}
+        few |= any(not r.via and "/32" not in r.destination for r in host.routes if r.port == port.id)
         taken: dict[str, Neighbour] = {}
         for other, its in there:
             for address in (a.split("/")[0] for a in its.addresses):

@@ -7,14 +7,14 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hideaway.backends.base import OpenDoor, Present, WorldLost
-from hideaway.backends.linux import capabilities, journal, names, seeing, text, world
+from hideaway.backends.linux import capabilities, journal, names, plugging, seeing, text, world
 from hideaway.backends.linux.attending import Attendant
 from hideaway.backends.linux.channel import Channel, Line
 from hideaway.backends.linux.inside.namespaces import FURNITURE
@@ -23,7 +23,7 @@ from hideaway.backends.linux.staff import Staff
 from hideaway.backends.linux.ways import Ways
 from hideaway.base.errors import NotFound
 from hideaway.fabric.doors import DOORS
-from hideaway.fabric.model import Fabric
+from hideaway.fabric.model import Fabric, Plug
 from hideaway.fabric.seen import Count, Packet, Trace
 from hideaway.fabric.services import Observed
 from hideaway.plan import Step, suspects
@@ -134,7 +134,8 @@ class LinuxBackend:
             keeper = self._held().channel
             for step in steps:
                 self._staff.leave(step, keeper)
-            before, done = self._stamps, self._perform(text.operations(steps, self._ways.names))
+            with plugging.places(steps) as guests:
+                before, done = self._stamps, self._perform(text.operations(steps, self._ways.names), guests)
             for step in steps:
                 if isinstance(step, SetPulse):
                     self._tell_pulse(step)
@@ -210,6 +211,10 @@ class LinuxBackend:
     def counts(self) -> tuple[Count, ...]:
         """What every rule has met. See Backend."""
         return seeing.counts(self.run_in, self._present.fabric)
+
+    def plug(self, wanted: Plug) -> Plug:
+        """See Backend."""
+        return plugging.examined(wanted, self.rootless)
 
     def stored(self, volume: str, file: str) -> Path | None:
         """Where a file of a volume lies. See Backend."""
@@ -352,12 +357,16 @@ class LinuxBackend:
         )
         journal.write(self._journal, self._kept)
 
-    def _perform(self, operations: Sequence[Operation]) -> Performed:
-        """Carry operations out."""
+    def _perform(self, operations: Sequence[Operation], guests: Mapping[str, int] | None = None) -> Performed:
+        """Carry operations out. guests: see plugging.places."""
         if not operations:
             return Performed()
-        orders = msgspec.to_builtins(list(operations))
-        return msgspec.convert(self._held().channel.ask("perform", APPLY_PATIENCE, operations=orders), Performed)
+        orders, handed = msgspec.to_builtins(list(operations)), guests or {}
+        said = {"operations": orders, "guests": list(handed)}
+        channel = self._held().channel
+        return msgspec.convert(
+            channel.ask("perform", APPLY_PATIENCE, descriptors=list(handed.values()), **said), Performed
+        )
 
     def _tell_pulse(self, step: SetPulse) -> None:
         listeners = [{**msgspec.to_builtins(s), "namespace": names.namespace(s.host)} for s in step.listeners]

@@ -45,6 +45,7 @@ PROGRAMS = (
     _Program("dnsmasq", "dnsmasq-base", ("--version",), False),
     _Program("dhclient", "isc-dhcp-client", ("--version",), False),
     _Program("pasta", "passt", ("--version",), False),
+    _Program("radvd", "radvd", ("--version",), False),
     _Program("haproxy", "haproxy", ("-v",), False),
     _Program("postgres", "postgresql", ("--version",), False),
     _Program("mariadbd", "mariadb-server", ("--version",), False),

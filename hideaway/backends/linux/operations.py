@@ -30,6 +30,19 @@ class Appear(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower
     sysctls: dict[str, str]
 
 
+class Welcome(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """Give namespaces that were handed in to the keeper a name here; what was not handed in is made, and is empty."""
+
+    namespaces: tuple[str, ...]
+
+
+class Try(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
+    """One `ip -batch` that not every machine can carry out: why it failed goes to the world's log."""
+
+    namespace: str
+    lines: tuple[str, ...]
+
+
 class Sysctl(Operation, frozen=True, kw_only=True, tag_field="do", tag=str.lower):
     namespace: str
     sysctls: dict[str, str]
@@ -180,6 +193,8 @@ AnyOperation = (
     Unlink
     | Vanish
     | Appear
+    | Welcome
+    | Try
     | Sysctl
     | Ip
     | Settle

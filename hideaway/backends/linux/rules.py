@@ -37,7 +37,10 @@ NOWHERE_V6 = (
 """What is not the internet, whatever lies there on the machine's side (IANA's special-purpose registries): private and
 link-local ranges, loopback, multicast, examples; of IPv6 all but 2000::/3, and tunnels that carry IPv4 addresses."""
 DHCP_SERVERS = "{ 67, 547 }"
-ECHO = ("icmp type echo-request accept", "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept")
+ECHO = (
+    "icmp type echo-request accept",
+    "icmpv6 type { echo-request, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+)
 
 
 def edge(step: SetEdge) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from hideaway.backends.linux import names
 from hideaway.backends.linux.attending import ATTENDED, Attendant
 from hideaway.backends.linux.channel import Channel
-from hideaway.backends.linux.services import look, prepare, program
+from hideaway.backends.linux.services import look, outgrown, prepare, program
 from hideaway.backends.linux.services.base import LOG, Place, Program
 from hideaway.backends.linux.world import program as inside
 from hideaway.base.errors import HideawayError
@@ -57,6 +57,7 @@ class Staff:
             place = self._place(step.host, step.service.id)
             wanted = program(step.host, step.service, place)
             prepare(step.service, place)
+            anew = outgrown(step.service, place)
             _write(place.folder, wanted)
             keeper.ask(
                 "employ",
@@ -65,7 +66,7 @@ class Staff:
                 folder=str(place.folder.relative_to(self.world)),
                 argv=wanted.argv,
                 digest=wanted.digest,
-                reload=int(wanted.reload or 0),
+                reload=0 if anew else int(wanted.reload or 0),
                 stop=int(wanted.stop),
                 patience=wanted.patience,
             )

@@ -21,8 +21,10 @@ from hideaway.backends.linux.operations import (
     Resolve,
     Settle,
     Sysctl,
+    Try,
     Unlink,
     Vanish,
+    Welcome,
 )
 from hideaway.fabric.model import EDGE, EDGE_V4, EDGE_V6, METADATA_V4, METADATA_V6, USER_V4, Port, Resolver
 from hideaway.plan.steps import (
@@ -75,6 +77,10 @@ SYSCTLS = {
         }.items()
     },
 }
+NO_IPV6 = {f"net/ipv6/conf/{scope}/disable_ipv6": "1" for scope in ("all", "default")}
+"""For where frames pass through, and nobody lives."""
+BRIDGE = "forward_delay 0 stp_state 0 mcast_snooping 0 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0"
+TAP_BRIDGE = "bridge"
 FORWARD_V4 = {"net/ipv4/ip_forward": "1"}
 FORWARD_V6 = {"net/ipv6/conf/all/forwarding": "1"}
 HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
@@ -86,8 +92,7 @@ NOTHING_REVIVES = {"net/netfilter/nf_conntrack_tcp_loose": "0"}
 def base() -> Iterator[Operation]:
     """An empty world: the edge with its own addresses, and the namespace of the bridges. May be repeated."""
     edge = names.EDGE_NAMESPACE
-    switch = {f"net/ipv6/conf/{scope}/disable_ipv6": "1" for scope in ("all", "default")}
-    yield Sysctl(namespace=names.SWITCH, sysctls=switch)  # bridges carry packets and have no address of their own
+    yield Sysctl(namespace=names.SWITCH, sysctls=NO_IPV6)  # bridges carry packets and have no address of their own
     # Forwarding first: it resets what depends on it.
     yield Appear(
         namespaces=(edge,), sysctls={**FORWARD_V4, **FORWARD_V6, **SYSCTLS, "net/ipv4/conf/default/proxy_arp": "1"}
@@ -119,6 +124,7 @@ def operations(steps: Sequence[Step], others: str = "") -> tuple[Operation, ...]
         *_wires(_of(AddHost, steps)),
         *_links(_of(AddPort, steps)),
         *_hosts(steps),
+        *(op for step in _of(AddPort, steps) if step.tap for op in _tapped(step)),
         *map(_know, _of(SetNeighbours, steps)),
         *_settled(_of(AddPort, steps), _of(AddHost, steps)),
         *_furniture(_of(SetResolver, steps), others),
@@ -150,11 +156,10 @@ def _removals(steps: Sequence[Step]) -> Iterator[Operation]:
 
 
 def _segments(steps: Sequence[AddSegment]) -> Iterator[Operation]:
-    options = "forward_delay 0 stp_state 0 mcast_snooping 0 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0"
     lines = []
     for step in steps:
         bridge = names.bridge(step.segment)
-        lines.append(f"link add {bridge} address {names.bridge_mac(step.segment)} type bridge {options}")
+        lines.append(f"link add {bridge} address {names.bridge_mac(step.segment)} type bridge {BRIDGE}")
         lines.append(f"link set {bridge} up")
     if lines:
         yield Ip(namespace=names.SWITCH, lines=tuple(lines))
@@ -163,7 +168,12 @@ def _segments(steps: Sequence[AddSegment]) -> Iterator[Operation]:
 def _namespaces(steps: Sequence[AddHost]) -> Iterator[Operation]:
     alike: dict[tuple[bool, bool], list[str]] = defaultdict(list)
     for step in steps:
-        alike[step.forward_v4, step.forward_v6].append(names.namespace(step.host))
+        if step.plug is None:
+            alike[step.forward_v4, step.forward_v6].append(names.namespace(step.host))
+        elif step.plug.place:
+            yield Welcome(namespaces=(names.namespace(step.host),))
+        else:
+            yield Appear(namespaces=(names.namespace(step.host),), sysctls=NO_IPV6 if step.plug.tap else {})
     for (forward_v4, forward_v6), namespaces in sorted(alike.items()):
         forwarding = {**(FORWARD_V4 if forward_v4 else {}), **(FORWARD_V6 if forward_v6 else {})}
         yield Appear(namespaces=tuple(namespaces), sysctls={**forwarding, **SYSCTLS})
@@ -287,7 +297,9 @@ def _hosts(steps: Sequence[Step]) -> Iterator[Operation]:
     lines: dict[str, list[str]] = defaultdict(list)
     for step in steps:
         if isinstance(step, AddHost):
-            lines[step.host] += ["link set lo up", *(_wire_end() if step.metadata else ())]
+            if step.plug is None or not step.plug.place:
+                lines[step.host].append("link set lo up")
+            lines[step.host] += _wire_end() if step.metadata else ()
         elif isinstance(step, AddPort):
             lines[step.host] += _host_end(step.port)
         elif isinstance(step, SetRoutes):
@@ -306,6 +318,15 @@ def _host_end(port: Port) -> Iterator[str]:
             if v6 in families:
                 yield f"route append {hop}/{length} dev {port.name}"
                 yield f"neighbour add {hop} lladdr {names.edge_mac(port.id)} dev {port.name} nud permanent"
+
+
+def _tapped(step: AddPort) -> Iterator[Operation]:
+    """A bridge between a port and a tap device, which whoever opens it has as its cable."""
+    namespace, port = names.namespace(step.host), step.port.name
+    bridge = (f"link add {TAP_BRIDGE} type bridge {BRIDGE}", f"link set {port} master {TAP_BRIDGE}")
+    yield Ip(namespace=namespace, lines=(*bridge, f"link set {TAP_BRIDGE} up"))
+    tap = (f"tuntap add dev {step.tap} mode tap", f"link set {step.tap} master {TAP_BRIDGE} up")
+    yield Try(namespace=namespace, lines=tap)
 
 
 def _routes(step: SetRoutes) -> Iterator[str]:

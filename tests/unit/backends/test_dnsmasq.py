@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hideaway.backends.linux import text
-from hideaway.backends.linux.services import program
+from hideaway.backends.linux.services import outgrown, program
 from hideaway.backends.linux.services.base import Place
 from hideaway.fabric.model import Resolver
 from hideaway.fabric.services import Hop, Lease, Names, Record, Zone
@@ -98,3 +98,24 @@ def test_who_is_asked_and_in_which_domains() -> None:
         "search a.internal b.internal",
         "options timeout:2 attempts:2",
     ]
+
+
+def test_an_address_that_was_given_to_another_is_forgotten(tmp_path: Path) -> None:
+    place = Place(folder=tmp_path, data=tmp_path)
+
+    def run(names: Names) -> bool:
+        anew = outgrown(names, place)
+        for name, content in program("h", names, place).files.items():
+            (tmp_path / name).write_bytes(content)
+        return anew
+
+    assert run(NAMES)
+    given = tmp_path / "leases"
+    given.write_text("1795463703 02:00:00:00:00:01 172.16.0.2 web 01:02:00:00:00:00:01\nduid 00:01\n")
+    assert not run(NAMES)
+    more = (*NAMES.leases, Lease(mac="02:00:00:00:00:03", addresses=("172.16.0.7",)))
+    assert not run(msgspec.structs.replace(NAMES, leases=more)), "one more is told"
+    assert not run(msgspec.structs.replace(NAMES, leases=more[::2])), "172.16.0.3 was given to nobody"
+    assert given.exists()
+    assert run(msgspec.structs.replace(NAMES, leases=more[2:])), "172.16.0.2 was given away"
+    assert not given.exists()

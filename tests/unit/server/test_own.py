@@ -10,6 +10,7 @@ import pytest
 from hideaway.api.call import Settings
 from hideaway.api.pipeline import Api
 from hideaway.api.products import PRODUCTS
+from hideaway.backends.dry import DryBackend
 from hideaway.base.errors import NotFound
 from hideaway.cloud.founding import found
 from hideaway.compile import compile_fabric
@@ -38,6 +39,7 @@ def inside_of(cloud: Cloud) -> Inside:
         report=lambda id_, shown: report(cloud.store.snapshot()[1], id_, data_plane="linux", shown=shown),
         fabric=fabric,
         command=command,
+        plug=DryBackend().plug,
         sight=None,
         error=lambda: "",
         settled=lambda: True,

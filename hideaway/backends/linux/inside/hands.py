@@ -11,8 +11,9 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import homes, links, namespaces, resolve, sweep
@@ -28,8 +29,8 @@ class HandsFailed(Exception):
     """An operation failed; the text names it and what was said."""
 
 
-def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Carry out the operations. Raises HandsFailed.
+def perform(orders: Sequence[dict[str, Any]], guests: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Carry out the operations. Raises HandsFailed. guests: descriptors of namespaces that were handed in, by name.
 
     Answers how many connections were cut, how long each took, the stamps of all rules that were set or asked for, and
     those that were found where a part was changed.
@@ -38,6 +39,8 @@ def perform(orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
     stamps: dict[str, int] = {}
     found: dict[str, int] = {}
     for order in orders:
+        if order["do"] == "welcome":
+            order = {**order, "descriptors": guests or {}}
         if order.get("part"):
             found.setdefault(order["namespace"], _stamp(order["namespace"]))
         began = time.monotonic()
@@ -177,6 +180,21 @@ def _appear(order: dict[str, Any]) -> None:
             _write(order["sysctls"])
 
 
+def _welcome(order: dict[str, Any]) -> None:
+    for name in order["namespaces"]:
+        if not namespaces.exists(name):
+            namespaces.remove(name)
+            handed_in = order["descriptors"].get(name)
+            namespaces.create(name) if handed_in is None else namespaces.adopt(name, handed_in)
+
+
+def _try(order: dict[str, Any]) -> None:
+    try:
+        _ip(order)
+    except HandsFailed as error:
+        print(error, file=sys.stderr, flush=True)
+
+
 def _vanish(order: dict[str, Any]) -> None:
     there = set()
     for name in order["namespaces"]:
@@ -247,6 +265,8 @@ _ABLE: dict[str, Any] = {
     "sysctl": _sysctl,
     "appear": _appear,
     "vanish": _vanish,
+    "welcome": _welcome,
+    "try": _try,
     "unlink": _unlink,
     "sweepedge": _sweep_edge,
     "sweepgateway": _sweep_gateway,

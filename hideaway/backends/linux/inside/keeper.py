@@ -35,14 +35,26 @@ from .programs import (
 BUSY = 75
 """Exit status: another keeper has this folder."""
 FIRST_SERVER = 10.0  # seconds
+DESCRIPTORS = 253  # SCM_MAX_FD
+"""That may come along with a request."""
 
 
 class Connection:
-    """A client: what it has sent of a line, and what it has not yet been sent."""
+    """A client: what it has sent of a line, and what it has not yet been sent.
+
+    descriptors: what came along with its requests and was not taken yet.
+    """
 
     def __init__(self, channel: socket.socket):
         self.channel, self.received, self.unsent = channel, b"", b""
         self.serves = False
+        self.descriptors: list[int] = []
+
+    def drop(self) -> None:
+        """Close what came along."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors = []
 
 
 class Job:
@@ -119,7 +131,8 @@ class Keeper:
     def _ready(self, connection: Connection, events: int) -> None:
         try:
             if events & selectors.EVENT_READ:
-                data = connection.channel.recv(1 << 20)
+                data, descriptors, _flags, _address = socket.recv_fds(connection.channel, 1 << 20, DESCRIPTORS)
+                connection.descriptors += descriptors
                 if not data:
                     raise ConnectionError
                 self._receive(connection, data)
@@ -162,6 +175,7 @@ class Keeper:
         self.connections.remove(connection)
         self.selector.unregister(connection.channel)
         connection.channel.close()
+        connection.drop()
         self.waiting = [pair for pair in self.waiting if pair[0] is not connection]
         for job in self.jobs.values():
             if job.connection is connection:
@@ -288,10 +302,15 @@ class Keeper:
         self.waiting.append((connection, request.get("id")))
 
     def perform(self, connection: Connection, request: dict[str, Any]) -> None:
-        """Operations on the kernel, see hands.py. For the server only."""
+        """Operations on the kernel, see hands.py. For the server only.
+
+        guests: for which namespaces' names descriptors of such came along, in their order.
+        """
         if not connection.serves:
             raise PermissionError("this connection does not serve")
-        self._work(connection, request, lambda: hands.perform(request["operations"]))
+        guests = dict(zip(request.get("guests", ()), connection.descriptors, strict=False))
+        self._work(connection, request, lambda: hands.perform(request["operations"], guests))
+        connection.drop()  # the child has them
 
     def run(self, connection: Connection, request: dict[str, Any]) -> None:
         """Run argv in a namespace, with stdin, for at most timeout seconds."""

@@ -95,6 +95,13 @@ def create(name: str) -> None:
         os.close(back)
 
 
+def adopt(name: str, descriptor: int) -> None:
+    """Give a namespace that a descriptor leads to a name here: it lives as long as that stands."""
+    target = path(name)
+    os.close(os.open(target, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    mount(f"/proc/self/fd/{descriptor}", target, flags=MS_BIND)
+
+
 def exists(name: str) -> bool:
     """Whether there is a whole namespace of that name (a bare file is what a `create` that was killed left behind)."""
     try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from hideaway.backends.linux.services.base import Place, Program
 from hideaway.fabric.services import Hop, Lease, Names, Observed, Record
 
-LEASES, OPTIONS, RECORDS, SERVERS, PID = "bookings", "options", "names", "servers", "pid"
+LEASES, OPTIONS, RECORDS, SERVERS, PID, GIVEN = "bookings", "options", "names", "servers", "pid", "leases"
 MTU = 1500  # bytes, as every link of the world
 LONGEST_OPTION = 255  # bytes (RFC 2132)
 ON_LINK = "0.0.0.0"
@@ -58,7 +58,7 @@ def _where(names: Names) -> Iterator[str]:
 def _paths(place: Place) -> Iterator[str]:
     """Whole paths: it leaves the folder that it was started in."""
     yield f"--pid-file={place.folder / PID}"
-    yield f"--dhcp-leasefile={place.folder / 'leases'}"
+    yield f"--dhcp-leasefile={place.folder / GIVEN}"
     yield f"--dhcp-hostsfile={place.folder / LEASES}"
     yield f"--dhcp-optsfile={place.folder / OPTIONS}"
     yield f"--addn-hosts={place.folder / RECORDS}"
@@ -127,6 +127,32 @@ def _servers(names: Names) -> Iterator[str]:
             yield f"rev-server={network},{zone.server}"
     for server in names.upstream:
         yield f"server={server}"
+
+
+def outgrown(names: Names, place: Place) -> bool:
+    """Whether an address that was given away is now another's: dnsmasq would keep it for who has it, up to an hour.
+
+    Then it begins without any memory of leases, which it needs none of: it knows who may have what.
+    """
+    try:
+        before, given = (place.folder / LEASES).read_text(), (place.folder / GIVEN).read_text()
+    except FileNotFoundError:  # it did not run yet; or was to begin anew, and the server ended before it was told
+        return True
+    after = _owners("\n".join(_leases(names)))
+    moved = {address for address, mac in _owners(before).items() if after.get(address) != mac}
+    if not moved.intersection(given.split()):
+        return False
+    (place.folder / GIVEN).unlink(missing_ok=True)
+    return True
+
+
+def _owners(bookings: str) -> dict[str, str]:
+    """Address -> the MAC that it is booked for, of lines of bookings."""
+    found = {}
+    for line in bookings.splitlines():
+        mac, *fields = line.split(",")
+        found.update({field.strip("[]"): mac for field in fields if "." in field or ":" in field})
+    return found
 
 
 def look(_names: Names, place: Place) -> Observed:
