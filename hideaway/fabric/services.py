@@ -190,7 +190,7 @@ class Names(Service, frozen=True, kw_only=True, tag=True):
     device is the name of the host's interface there; networks are the segment's subnets, domain its own
     (`net.internal`). leases and hops are handed out, for lease seconds; servers, too, as whom to ask for names. Names
     of its domain and of its networks that have no record are unknown; those of zones are asked of their servers, all
-    others of upstream, and refused where there is none.
+    others refused.
     """
 
     device: str
@@ -202,7 +202,6 @@ class Names(Service, frozen=True, kw_only=True, tag=True):
     hops: tuple[Hop, ...] = ()
     records: tuple[Record, ...] = ()
     zones: tuple[Zone, ...] = ()
-    upstream: tuple[str, ...] = ()
 
     def listens(self) -> tuple[tuple[str, int], ...]:
         return (("udp", 53), ("tcp", 53), ("udp", 67), ("udp", 547))

@@ -25,10 +25,10 @@ from hideaway.base.errors import NotFound
 from hideaway.fabric.doors import DOORS
 from hideaway.fabric.model import Fabric, Plug
 from hideaway.fabric.seen import Count, Packet, Trace
-from hideaway.fabric.services import Observed
+from hideaway.fabric.services import Names, Observed
 from hideaway.plan import Step, suspects
 from hideaway.plan.shapes import pulse
-from hideaway.plan.steps import EDGE_RULES, VOLUMES, AddHost, RemoveHost, SetPulse, resolver_of, rules_of
+from hideaway.plan.steps import EDGE_RULES, VOLUMES, AddHost, RemoveHost, SetPulse, resolver_of, rules_of, service_of
 
 PULSE = "pulse.sock"
 APPLY_PATIENCE = 600.0
@@ -66,8 +66,8 @@ class LinuxBackend:
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
         data = self.folder.parent / "data"
         self._attendant = Attendant(self.folder, data, self.alive)
-        self._staff = Staff(self.folder, data, self._attendant)
         self._ways = Ways(self.folder, self.alive, doors=doors, internet=internet, nat=not self.rootless)
+        self._staff = Staff(self.folder, data, self._attendant, self._ways.names)
         self._lock = threading.RLock()
         self._world: world.World | None = None
         self._present = Present()
@@ -115,7 +115,9 @@ class LinuxBackend:
         self._ways.tell(living.id, self._present.fabric)
         if self._ways.reach_out(living.channel, living.id, self._perform):
             # Whom hosts ask for names is said again: of the real internet's they know now, or no more.
-            self._doubt(frozenset(resolver_of(h.id) for h in self._present.fabric.hosts if h.resolver is not None))
+            hosts = self._present.fabric.hosts
+            self._doubt(frozenset(resolver_of(h.id) for h in hosts if h.resolver is not None))
+            self._doubt(frozenset(service_of(h.id, s.id) for h in hosts for s in h.services if isinstance(s, Names)))
         self._ways.attend(self._present.fabric, look=True)
         return adopted
 

@@ -31,11 +31,11 @@ class Staff:
     """Carries out the steps that concern programs.
 
     world: the folder of the world's things, which is where its keeper runs; data: what outlives the world; attendant:
-    who does what needs no program of its own.
+    who does what needs no program of its own; resolver: who is asked for the real internet's names, "" for nobody.
     """
 
-    def __init__(self, world: Path, data: Path, attendant: Attendant):
-        self.world, self.data, self.attendant = world, data, attendant
+    def __init__(self, world: Path, data: Path, attendant: Attendant, resolver: str = ""):
+        self.world, self.data, self.attendant, self.resolver = world, data, attendant, resolver
 
     def leave(self, step: Step, keeper: Channel) -> None:
         """Carry out what must be done before the kernel is changed: end what shall run no more."""
@@ -132,7 +132,7 @@ class Staff:
         return self.world / FOLDER / names.namespace(host)
 
     def _place(self, host: str, service: str) -> Place:
-        return Place(folder=self._folder(host) / service, data=self.data)
+        return Place(folder=self._folder(host) / service, data=self.data, names=self.resolver)
 
 
 def _latency(host: str, port: str) -> str:

@@ -36,7 +36,6 @@ NAMES = Names(
         Record(name="mx2.example.com", address="172.16.0.3"),
     ),
     zones=(Zone(domain="other.internal", networks=("172.16.4.0/22",), server="fd00:2::ff"),),
-    upstream=("198.18.9.9",),
 )
 PLACE = Place(folder=Path("/w"), data=Path("/d"))
 
@@ -67,9 +66,14 @@ def test_bookings_options_names_and_servers() -> None:
             "server=/net.internal/",
             "server=/other.internal/fd00:2::ff",
             "rev-server=172.16.4.0/22,fd00:2::ff",
-            "server=198.18.9.9",
         ],
     }
+
+
+def test_who_knows_the_internets_names_is_named_second() -> None:
+    place = msgspec.structs.replace(PLACE, names="198.18.0.1")
+    lines = program("h", NAMES, place).files["options"].decode().splitlines()
+    assert "option:dns-server,169.254.169.254,198.18.0.1" in lines
 
 
 def test_no_gateway_is_no_router_and_not_dnsmasq_itself() -> None:

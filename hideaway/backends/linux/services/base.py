@@ -16,10 +16,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a program's things are.
 
     folder is its own, goes with the world, and is where it starts; data outlives the world, and is all programs'.
+    names: who is asked for the real internet's names, "" for nobody.
     """
 
     folder: Path
     data: Path
+    names: str = ""
 
     @property
     def volumes(self) -> Path:

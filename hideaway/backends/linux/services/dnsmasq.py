@@ -35,7 +35,12 @@ DHCP = ("--dhcp-authoritative", "--no-ping", "--dhcp-ignore-names")
 
 def program(_host: str, names: Names, place: Place) -> Program:
     """dnsmasq in the foreground, on the one interface."""
-    files = {LEASES: _leases(names), OPTIONS: _options(names), RECORDS: _records(names), SERVERS: _servers(names)}
+    files = {
+        LEASES: _leases(names),
+        OPTIONS: _options(names, place.names),
+        RECORDS: _records(names),
+        SERVERS: _servers(names),
+    }
     return Program(
         argv=("dnsmasq", *QUIET, *NAMES, *DHCP, *_where(names), *_paths(place)),
         files={name: "".join(f"{line}\n" for line in lines).encode() for name, lines in files.items()},
@@ -76,7 +81,8 @@ def _one_of_each(lease: Lease) -> Iterator[str]:
     yield from [f"[{a}]" for a in lease.addresses if ":" in a][:1]
 
 
-def _options(names: Names) -> Iterator[str]:
+def _options(names: Names, others: str) -> Iterator[str]:
+    """others: who knows the names that it refuses, "" for nobody."""
     gateways = [hop.via for hop in names.hops if hop.destination == "0.0.0.0/0"]
     # Without a value it is not sent at all; dnsmasq would name itself.
     yield ",".join(("option:router", *gateways[:1]))
@@ -85,7 +91,7 @@ def _options(names: Names) -> Iterator[str]:
     yield f"option:domain-search,{names.domain}"
     yield f"option6:domain-search,{names.domain}"
     for prefix, servers in (
-        ("option", [s for s in names.servers if ":" not in s]),
+        ("option", [*(s for s in names.servers if ":" not in s), *filter(None, [others])]),
         ("option6", [f"[{s}]" for s in names.servers if ":" in s]),
     ):
         if servers:
@@ -125,8 +131,6 @@ def _servers(names: Names) -> Iterator[str]:
             yield f"server=/{zone.domain}/{zone.server}"
         for network in zone.networks:
             yield f"rev-server={network},{zone.server}"
-    for server in names.upstream:
-        yield f"server={server}"
 
 
 def outgrown(names: Names, place: Place) -> bool:
