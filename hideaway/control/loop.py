@@ -16,6 +16,7 @@ from hideaway.backends.base import Backend
 from hideaway.base.clock import Clock
 from hideaway.base.ids import Ids
 from hideaway.cloud.change import Change, Pace
+from hideaway.cloud.database_schedules import anything_due, follow_schedules
 from hideaway.cloud.faults import Fault
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.compile import Compiler
@@ -115,6 +116,7 @@ class Loop:
         if not self.backend.alive():
             self._taken_up(self.backend.up())
         self._check()
+        self._follow_the_clock()
         revision, ledger, wanted = self._wanted()
         present = self.backend.present()
         steps = plan(wanted, present.fabric, present.suspects)
@@ -129,6 +131,12 @@ class Loop:
             if self._faults or ledger.find(Fault):  # and once more when the last was taken back
                 self._faults = mark(change)
         self.health.revision = revision
+
+    def _follow_the_clock(self) -> None:
+        """What is due by time alone, such as databases' backups."""
+        if self._compiled is not None and anything_due(self._compiled[1], self.clock.now()):
+            with self.store.transaction() as ledger:
+                follow_schedules(Change(ledger, self.clock.now(), self.ids, self.pace))
 
     def _check(self) -> None:
         """Now and then: what somebody else changed in the world is made good as what we left half-done is."""

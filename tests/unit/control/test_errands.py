@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from hideaway.cloud.databases import Backup, Database, InstanceLog, LogicalDatabase, Snapshot
+from hideaway.cloud.databases import Backup, BackupSchedule, Database, InstanceLog, LogicalDatabase, Snapshot
 from hideaway.cloud.databasing import begin_errand, delete
 from hideaway.fabric.services import DATABASE, Observed, Outcome
 from tests.unit.control.test_loop import OWNER, Rig
@@ -32,6 +34,31 @@ def database(rig: Rig) -> Database:
     with rig.store.transaction() as ledger:
         ledger.put(made)
     return made
+
+
+def test_backups_are_made_when_they_are_due_and_go_when_they_expire(rig: Rig) -> None:
+    instance = database(rig)
+    start = rig.clock.now()
+    schedule = BackupSchedule(frequency=24, retention=7, next_run_at=start + timedelta(hours=24))
+    with rig.store.transaction() as ledger:
+        ledger.put(msgspec.structs.replace(instance, backup_schedule=schedule))
+    rig.run()
+    assert rig.all(Backup) == []
+    rig.clock.advance(60 * 60 * 49)  # one run was missed
+    rig.run()
+    made = rig.one(Backup)
+    assert (made.status, made.database_name, made.expires_at) == (
+        "creating",
+        "rdb",
+        rig.clock.now() + timedelta(days=7),
+    )
+    assert rig.one(Database).backup_schedule.next_run_at == start + timedelta(hours=72)
+    say(rig, instance, **{made.task: Outcome(size=1)})
+    rig.run()
+    assert rig.one(Backup).status == "ready"
+    rig.clock.advance(60 * 60 * 24 * 8)
+    rig.run()
+    assert made.id not in {b.id for b in rig.all(Backup)}
 
 
 def backup(rig: Rig, instance: Database, status: str = "creating") -> Backup:
