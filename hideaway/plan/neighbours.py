@@ -84,8 +84,18 @@ def changes(segment: str, old: View, new: View, fresh: Set[str], doubted: bool) 
             going_on.append(place)
     if anew and (doubted or any(each.host != place.host for place in anew for each in new.entries.values())):
         yield _step(segment, anew, new.entries, stale=() if doubted else stale, whole=doubted)
+    for place in going_on:
+        mine = _taken_over(place, old, new)
+        if mine:
+            yield _step(segment, [place], {}, stale=mine)
     if going_on and (learned or stale):
         yield _step(segment, going_on, {each.address: each for each in learned}, stale=stale)
+
+
+def _taken_over(place: Place, old: View, new: View) -> tuple[str, ...]:
+    """Addresses that a host knew somebody else to have and has itself now: nobody tells it so."""
+    own = (a for a, each in new.entries.items() if each.host == place.host)
+    return tuple(sorted(a for a in own if a in old.entries and old.entries[a].host != place.host))
 
 
 def _step(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hideaway.fabric.model import Damage, Fabric, Resolver
+import msgspec
+
+from hideaway.fabric.model import EDGE, Damage, Fabric, Port, Resolver
 from hideaway.plan import neighbours, shapes
 from hideaway.plan.shapes import Shape
 from hideaway.plan.steps import (
@@ -14,6 +16,7 @@ from hideaway.plan.steps import (
     AddHost,
     AddPort,
     AddSegment,
+    ChangePort,
     KeepVolumes,
     RemoveHost,
     RemovePort,
@@ -45,6 +48,7 @@ ORDER = (
     AddHost,
     SetRules,
     AddPort,
+    ChangePort,
     SetRoutes,
     SetNeighbours,
     SetResolver,
@@ -121,18 +125,22 @@ class _Change:
             yield SetResolver(host=host, resolver=shape.resolver)
 
     def _changed(self, host: str, old: Shape, new: Shape) -> Iterator[Step]:
-        """A host that stays. A port that differs in anything is taken and made anew."""
+        """A host that stays. A port that differs in more than some of its addresses is taken and made anew."""
         before, after = {p.id: p for p in old.ports}, {p.id: p for p in new.ports}
         mine = service_of(host, "")
         gone = [p for p in old.ports if after.get(p.id) != p or p.link in self.segments_anew]
+        changes = [ChangePort(host=host, old=p, new=after[p.id]) for p in gone if self._renumbered(p, after, old)]
+        gone = [p for p in gone if p.id not in {change.old.id for change in changes}]
         lost = {p.id for p in gone}
         for port in gone:
             yield RemovePort(host=host, port=port, damaged=port.id in dict(old.damages))
         if new.rules != old.rules or rules_of(host) in self.suspects:
-            yield _rules(host, new, tuple(a for p in gone for a in p.addresses))
+            addresses = (*(p.addresses for p in gone), *(change.gone for change in changes))
+            yield _rules(host, new, tuple(a for each in addresses for a in each))
         for port in new.ports:
             if port.id not in before or port.id in lost:
                 yield AddPort(host=host, port=port, tap=_tap(new))
+        yield from changes
         yield from self._routes(host, old, new, {p.name for p in gone})
         left = {id_: damage for id_, damage in old.damages if id_ not in lost}
         yield from _links(host, new, left, afresh=links_of(host) in self.suspects)
@@ -141,6 +149,27 @@ class _Change:
         running = {s.id for s in old.services} | {s.removeprefix(mine) for s in self.suspects if s.startswith(mine)}
         for service in sorted(running - {s.id for s in new.services}):
             yield StopService(host=host, service=service, at_once=new.killed)
+
+    def _renumbered(self, port: Port, after: Mapping[str, Port], old: Shape) -> bool:
+        """Whether a port that differs does so in addresses only, and can have others where it is.
+
+        Each family that it has it keeps, since with the last address its routes go; which address is the first stays,
+        since what the host asks goes out with that; and on a segment no IPv4 address goes, for those that came after it
+        in its subnet would go along.
+        """
+        new = after.get(port.id)
+        if new is None or old.plug or port.link in self.segments_anew or port.id in dict(old.damages):
+            return False
+        if msgspec.structs.replace(port, addresses=new.addresses) != new:
+            return False
+        for v6 in (False, True):
+            had, has = ([a for a in p.addresses if (":" in a) is v6] for p in (port, new))
+            kept = [a for a in had if a in has]
+            if bool(had) != bool(has) or has[: len(kept)] != kept or (had and not kept):
+                return False
+            if port.link != EDGE and not v6 and kept != had:
+                return False
+        return True
 
     def _routes(self, host: str, old: Shape, new: Shape, lost: set[str]) -> Iterator[Step]:
         """lost are the devices that went, with all that led through them."""

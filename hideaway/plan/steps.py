@@ -125,6 +125,27 @@ class SetLink(Step, frozen=True, kw_only=True, tag=True):
         return (links_of(self.host),)
 
 
+class ChangePort(Step, frozen=True, kw_only=True, tag=True):
+    """Give a network interface that stays other addresses: new ones are there before old ones go."""
+
+    host: str
+    old: Port
+    new: Port
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The addresses (CIDR) that it has no more."""
+        return tuple(a for a in self.old.addresses if a not in self.new.addresses)
+
+    @property
+    def come(self) -> tuple[str, ...]:
+        """The addresses (CIDR) that it did not have before."""
+        return tuple(a for a in self.new.addresses if a not in self.old.addresses)
+
+    def doubts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
 class Way(msgspec.Struct, frozen=True, order=True, kw_only=True, gc=False):
     """A route in the words of its host. device is the port's name; rank orders ways of one destination, 0 first.
 
@@ -292,6 +313,7 @@ AnyStep = (
     | AddHost
     | SetRules
     | AddPort
+    | ChangePort
     | SetRoutes
     | SetNeighbours
     | SetLink

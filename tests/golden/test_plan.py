@@ -116,6 +116,11 @@ CASES: dict[str, tuple[Fabric, Fabric, frozenset[str]]] = {
         keeping(fabric(node(), probe()), "v1", "v2"),
         frozenset(),
     ),
+    "address_added": (
+        fabric(node("node", "198.18.16.2", "198.18.16.9", "2001:2:0:10::2"), probe()),
+        fabric(node("node", "198.18.16.2", "2001:2:0:10::2", "2001:2:0:10::3"), probe()),
+        frozenset(),
+    ),
     "links_damaged": (
         fabric(damaged(node(), Damage(down=True), Damage(delay=50, jitter=5, loss=1)), probe()),
         fabric(node(), probe()),

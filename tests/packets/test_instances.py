@@ -142,8 +142,10 @@ def test_one_more_address_leaves_the_others_connections_alone(stage: Stage) -> N
         tenant.program("internet", TALK, first, "4100") as before,
     ):
         assert before.line() == "lives"
+        tenant.inside("one", "ip", "route", "add", "192.0.2.0/24", "dev", "pub")
         give(stage, ip, stage.one.id)
         assert before.tell("") == "lives"
+        assert "192.0.2.0/24" in tenant.inside("one", "ip", "route"), "the interface is the same as before"
         with tenant.program("internet", TALK, address, "4100") as there:
             assert there.line() == "lives"
             give(stage, ip, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from hideaway.plan.steps import (
     AddPort,
     AddSegment,
     ChangeEdge,
+    ChangePort,
     KeepVolumes,
     Neighbour,
     RemoveHost,
@@ -73,6 +75,18 @@ class ModelHost:
         assert port.id not in self.ports
         assert port.name not in {p.name for p in self.ports.values()}
         self.ports[port.id] = port
+
+    def change_port(self, step: ChangePort) -> None:
+        """What the kernel takes along with the last address of a family, or the first of a subnet, is not there."""
+        assert self.ports[step.old.id] == step.old
+        assert msgspec.structs.replace(step.old, addresses=step.new.addresses) == step.new
+        kept = [a for a in step.old.addresses if a not in step.gone]
+        assert {":" in a for a in kept} == {":" in a for a in step.old.addresses}
+        for v6 in (False, True):
+            now = [a for a in (*kept, *step.come) if (":" in a) is v6]
+            assert now == [a for a in step.new.addresses if (":" in a) is v6]
+        assert step.new.link == EDGE or not any(":" not in a for a in step.gone)
+        self.ports[step.new.id] = step.new
 
     def remove_port(self, port: Port) -> None:
         assert self.ports.pop(port.id) == port
@@ -124,6 +138,8 @@ class Model:
             case AddPort():
                 assert step.port.link == EDGE or step.port.link in self.segments
                 self.hosts[step.host].add_port(step.port)
+            case ChangePort():
+                self.hosts[step.host].change_port(step)
             case RemovePort():
                 assert step.damaged or step.port.id not in self.hosts[step.host].damages
                 self.hosts[step.host].remove_port(step.port)
@@ -219,14 +235,17 @@ def services(draw: st.DrawFn, key: str) -> Balancer:
 def hosts(draw: st.DrawFn, key: str, links: list[str]) -> Host:
     ports = []
     for index, link in enumerate(draw(st.lists(st.sampled_from([EDGE, *links]), max_size=3, unique=True))):
-        last = draw(st.integers(1, 3))
-        address = f"198.18.16.{last}/32" if link == EDGE else f"172.16.0.{last}/22"
+        v4, v6 = ("198.18.16.", "/32"), ("2001:2:0:10::", "/128")
+        if link != EDGE:
+            v4, v6 = ("172.16.0.", "/22"), ("fd00:1::", "/64")
+        lasts = st.lists(st.integers(1, 3), max_size=2, unique=True)
+        addresses = [f"{a}{n}{b}" for (a, b), last in ((v4, draw(lasts)), (v6, draw(lasts))) for n in last]
         ports.append(
             Port(
                 id=f"{key}-{link}",
                 name=f"if{index}",
                 link=link,
-                addresses=(address,),
+                addresses=tuple(addresses),
                 mac=draw(st.sampled_from(["", "02:00:00:00:00:01"])),
                 filter=draw(st.sampled_from(["", *FILTERS])) if link == EDGE else "",
                 damage=draw(st.sampled_from([None, None, Damage(down=True, delay=3), Damage(delay=5, loss=1)])),

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from hideaway.backends.linux import names, rules, sweeps
 from hideaway.backends.linux.operations import (
     Appear,
@@ -32,6 +34,7 @@ from hideaway.plan.steps import (
     AddPort,
     AddSegment,
     ChangeEdge,
+    ChangePort,
     RemoveHost,
     RemovePort,
     RemoveSegment,
@@ -123,6 +126,7 @@ def operations(steps: Sequence[Step], others: str = "") -> tuple[Operation, ...]
         *(op for step in _of(SetRules, steps) for op in _rules(step)),
         *_wires(_of(AddHost, steps)),
         *_links(_of(AddPort, steps)),
+        *_given(_of(ChangePort, steps)),
         *_hosts(steps),
         *(op for step in _of(AddPort, steps) if step.tap for op in _tapped(step)),
         *map(_know, _of(SetNeighbours, steps)),
@@ -150,6 +154,9 @@ def _removals(steps: Sequence[Step]) -> Iterator[Operation]:
     if at_switch or hosts or bridges:
         prefixes = (*map(names.switch_links, hosts), *map(names.hidden_links, hosts))
         yield Unlink(namespace=names.SWITCH, names=at_switch + bridges, prefixes=prefixes)
+    taken = tuple(line for s in _of(ChangePort, steps) for line in _taken(s))
+    if taken:
+        yield Ip(namespace=names.EDGE_NAMESPACE, lines=taken)
     if hosts:
         yield Unlink(namespace=names.METADATA_NAMESPACE, names=tuple(map(names.metadata_link, hosts)))
         yield Vanish(namespaces=tuple(map(names.namespace, hosts)))
@@ -221,6 +228,24 @@ def _links(steps: Sequence[AddPort]) -> Iterator[Operation]:
         yield Ip(namespace=names.EDGE_NAMESPACE, lines=edge)
     if switch:
         yield Ip(namespace=names.SWITCH, lines=switch)
+
+
+def _taken(step: ChangePort) -> Iterator[str]:
+    """What the edge knew of addresses that a port has no more."""
+    link = names.edge_link(step.host, step.new.id)
+    for address in step.gone if step.new.link == EDGE else ():
+        yield f"route delete {address} dev {link}"
+        yield f"neighbour delete {_bare(address)} dev {link}"
+
+
+def _given(steps: Sequence[ChangePort]) -> Iterator[Operation]:
+    lines: list[str] = []
+    for step in steps:
+        if step.new.link == EDGE:
+            more = msgspec.structs.replace(step.new, addresses=step.come)
+            lines += _at_edge(names.edge_link(step.host, step.new.id), more)
+    if lines:
+        yield Ip(namespace=names.EDGE_NAMESPACE, lines=tuple(lines))
 
 
 def _settled(steps: Sequence[AddPort], hosts: Sequence[AddHost]) -> Iterator[Operation]:
@@ -302,15 +327,21 @@ def _hosts(steps: Sequence[Step]) -> Iterator[Operation]:
             lines[step.host] += _wire_end() if step.metadata else ()
         elif isinstance(step, AddPort):
             lines[step.host] += _host_end(step.port)
+        elif isinstance(step, ChangePort):
+            lines[step.host] += [_address(address, step.new) for address in step.come]
+            lines[step.host] += [f"address delete {address} dev {step.new.name}" for address in step.gone]
         elif isinstance(step, SetRoutes):
             lines[step.host] += _routes(step)
     for host, said in lines.items():
         yield Ip(namespace=names.namespace(host), lines=tuple(said))
 
 
+def _address(address: str, port: Port) -> str:
+    return f"address add {address} dev {port.name}{' nodad' if ':' in address else ''}"
+
+
 def _host_end(port: Port) -> Iterator[str]:
-    for address in port.addresses:
-        yield f"address add {address} dev {port.name}{' nodad' if ':' in address else ''}"
+    yield from (_address(address, port) for address in port.addresses)
     yield f"link set {port.name} up"
     if port.link == EDGE:
         families = {":" in address for address in port.addresses}
