@@ -83,7 +83,8 @@ class Attendant:
 
 def settings(fabric: Fabric) -> dict[str, Any]:
     """What the attendant is to do for a Fabric."""
-    served = [(host, service) for host in fabric.hosts for service in host.services if isinstance(service, ATTENDED)]
+    up = (host for host in fabric.hosts if not host.killed)
+    served = [(host, service) for host in up for service in host.services if isinstance(service, ATTENDED)]
     return {
         "entrances": [_entrance(h, s) for h, s in served if not isinstance(s, Script)],
         "scripts": [_script(h, s) for h, s in served if isinstance(s, Script)],
