@@ -97,6 +97,19 @@ class DataOrigin(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
 
 
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """The two servers of a highly available instance, and what is decided about them.
+
+    second: whether the second leads. waits: whether the leader shall acknowledge a commit only with the other's word.
+    guarded: whether it was seen to do so, with the other one having all that was acknowledged before: only then may the
+    other take over.
+    """
+
+    second: bool = False
+    waits: bool = False
+    guarded: bool = False
+
+
 class Database(Document, frozen=True, kw_only=True):
     """A managed database (the vendor's rdb Instance).
 
@@ -137,6 +150,18 @@ class Database(Document, frozen=True, kw_only=True):
     starts: int = msgspec.field(default=0, name="_starts")
     """How often it was asked to start anew."""
     logs_purged_at: datetime | None = msgspec.field(default=None, name="_logs_purged_at")
+    pair: Pair = msgspec.field(default=Pair(), name="_pair")
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The ids of its servers (each is a host's and a volume's), the one that leads first."""
+        first, second = self.id, f"{self.id}-b"
+        ordered = (second, first) if self.pair.second else (first, second)
+        return ordered if self.is_ha_cluster else ordered[:1]
+
+    @property
+    def host_id(self) -> str:
+        return self.servers[0]
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -171,11 +196,14 @@ class ReadReplica(Document, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "rdb/read_replica"
     resource: ClassVar[str] = "read_replica"
+    carried: ClassVar[bool] = True
 
     region: str
     instance_id: str
     same_zone: bool = True
     status: str = "provisioning"
+    copies: int = msgspec.field(default=0, name="_copies")
+    """How often it was made anew from its instance."""
     listed_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_endpoints")
     leaving_endpoints: list[Endpoint] = msgspec.field(default_factory=list, name="_leaving_endpoints")
 

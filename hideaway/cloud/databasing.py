@@ -25,6 +25,7 @@ from hideaway.cloud.databases import (
     Endpoint,
     InstanceLog,
     LogicalDatabase,
+    Pair,
     ReadReplica,
     Snapshot,
 )
@@ -96,6 +97,7 @@ def copy(change: Change, source: Database, origin: DataOrigin, **fields: Any) ->
         listed_endpoints=[],
         leaving_endpoints=[],
         origin=origin,
+        pair=Pair(),
         **fields,
     )
     kept = {"databases": source.databases, "access_rules": source.access_rules}
@@ -120,6 +122,7 @@ def succeed(change: Change, old: Database, engine: str, *, with_endpoints: bool)
         pending=None,
         engine=engine,
         origin=origin,
+        pair=Pair(),
     )
     hidden = [msgspec.structs.replace(e, shown=False) for e in old.listed_endpoints]
     for endpoint in old.listed_endpoints:
@@ -229,6 +232,7 @@ def promote(change: Change, instance: Database, replica: ReadReplica) -> Databas
         pending=None,
         listed_endpoints=[msgspec.structs.replace(e, direct=False) for e in replica.listed_endpoints],
         leaving_endpoints=[],
+        pair=Pair(),
     )
     for endpoint in new.listed_endpoints:
         ip = change.ledger.get(Ip, endpoint.ipam_id) if endpoint.ipam_id else None

@@ -4,68 +4,125 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from hideaway.cloud.database_contents import privileges_of, settings_of, with_unit
 from hideaway.cloud.database_types import PORTS, engine_of, node_types
-from hideaway.cloud.databases import Backup, Database, Endpoint, Errand, InstanceLog, Snapshot
+from hideaway.cloud.databases import Backup, Database, Endpoint, Errand, InstanceLog, ReadReplica, Snapshot
+from hideaway.cloud.databasing import replica_name
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import PrivateNetwork
-from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, because, interface, leaving, network, short, single
+from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, because, by_age, interface, leaving, network, short, single
 from hideaway.compile.ways import Ways, routes
 from hideaway.fabric.model import EDGE, Action, Direction, Filter, Host, Port, Protocol, Redirect, Role, Rule, Volume
 from hideaway.fabric.services import DATABASE, DatabaseServer, Grant, Login, Origin, Task
 
-KEPT = (Database, Backup, Snapshot, InstanceLog)
-"""What has data of its own, on a volume with its id."""
+KEPT = (ReadReplica, Backup, Snapshot, InstanceLog)
+"""What has data of its own on a volume with its id, besides the servers of instances."""
 
 
 def volumes(ledger: MemoryLedger) -> Iterator[Volume]:
     """The data of databases, and of what was made of them, for as long as they are there in any state."""
+    for database in ledger.find(Database):
+        for server in database.servers:
+            yield Volume(id=server, because=because(database))
     for kind in KEPT:
         for document in ledger.find(kind):
             yield Volume(id=document.id, because=because(document))
 
 
 def hosts(ledger: MemoryLedger, ways: Ways) -> Iterator[Host]:
-    """One host a database that is not being deleted."""
+    """One host a server of a database or replica that is not being deleted. Endpoints are at the one that leads."""
     for database in ledger.find(Database):
-        if database.status == "deleting" or leaving(database):
+        if not _serves(database):
             continue
-        ports = (*_public(database), *_private(ledger, database))
-        yield Host(
-            id=database.id,
-            name=database.name,
-            role=Role.DATABASE,
-            ports=ports,
-            routes=routes(ports, ways),
-            services=(_server(ledger, database),),
-            redirects=tuple(_redirects(database)),
-            because=because(database),
-        )
+        server = _server(ledger, database)
+        yield _host(ledger, ways, database, database, server)
+        for follower in database.servers[1:]:
+            yield Host(
+                id=follower,
+                name=f"{database.name}-standby",
+                role=Role.DATABASE,
+                services=(_follower(server, follower),),
+                because=because(database),
+            )
+        for replica in _replicas(ledger, database):
+            following = _follower(server, replica.id, replica.copies, because(replica))
+            yield _host(ledger, ways, replica, database, following)
+
+
+def _serves(database: Database) -> bool:
+    return database.status != "deleting" and not leaving(database)
+
+
+def _replicas(ledger: MemoryLedger, database: Database) -> list[ReadReplica]:
+    """The replicas of an instance that can have some, oldest first."""
+    return by_age(r for r in ledger.find(ReadReplica, ref=database.id) if r.instance_id == database.id and _here(r))
+
+
+def _here(replica: ReadReplica) -> bool:
+    return replica.status != "deleting" and not leaving(replica)
+
+
+def _host(
+    ledger: MemoryLedger, ways: Ways, owner: Database | ReadReplica, database: Database, server: DatabaseServer
+) -> Host:
+    """The host of a server with its owner's endpoints."""
+    ports = (*_public(owner), *_private(ledger, owner))
+    return Host(
+        id=owner.host_id,
+        name=owner.name if isinstance(owner, Database) else replica_name(owner),
+        role=Role.DATABASE,
+        ports=ports,
+        routes=routes(ports, ways),
+        services=(server,),
+        redirects=tuple(_redirects(owner, PORTS[engine_of(database.engine)])),
+        because=because(owner),
+    )
+
+
+def _follower(leader: DatabaseServer, volume: str, copies: int = 0, reason: str = "") -> DatabaseServer:
+    """A server that follows another one: users, databases and privileges come with the data, and so do no tasks."""
+    return msgspec.structs.replace(
+        leader,
+        volume=volume,
+        follows=leader.volume,
+        followers=(),
+        awaited="",
+        copies=copies,
+        users=(),
+        databases=(),
+        grants=(),
+        tasks=(),
+        origin=None,
+        because=reason or leader.because,
+    )
 
 
 def filters(ledger: MemoryLedger) -> Iterator[Filter]:
-    """Before each public endpoint, who may reach it."""
+    """Before each public endpoint, who may reach it: a replica's is its instance's."""
     for database in ledger.find(Database):
-        if database.status != "deleting" and not leaving(database) and any(_public(database)):
-            yield _filter(database)
+        if _serves(database):
+            owners: list[Database | ReadReplica] = [database, *_replicas(ledger, database)]
+            yield from (_filter(owner, database) for owner in owners if any(_public(owner)))
 
 
-def _public(database: Database) -> Iterator[Port]:
+def _public(owner: Database | ReadReplica) -> Iterator[Port]:
     """The public port, with the address of each load-balancer endpoint."""
-    found = {a: e for e in database.listed_endpoints if not e.private_network_id and (a := single(e.ip))}
+    found = {a: e for e in owner.listed_endpoints if not e.private_network_id and (a := single(e.ip))}
     if found:
         yield Port(
-            id=f"pub-{database.id}",
+            id=f"pub-{owner.id}",
             name="pub",
             link=EDGE,
             addresses=tuple(sorted(found)),
-            filter=f"acl:{database.id}",
-            because=because(database),
+            filter=f"acl:{owner.id}",
+            because=because(owner),
         )
 
 
-def _private(ledger: MemoryLedger, database: Database) -> Iterator[Port]:
-    for endpoint in sorted(database.listed_endpoints, key=lambda e: e.id):
+def _private(ledger: MemoryLedger, owner: Database | ReadReplica) -> Iterator[Port]:
+    for endpoint in sorted(owner.listed_endpoints, key=lambda e: e.id):
         address = _inside(ledger, endpoint)
         if endpoint.private_network_id and address:
             yield Port(
@@ -73,7 +130,7 @@ def _private(ledger: MemoryLedger, database: Database) -> Iterator[Port]:
                 name=f"pn-{short(endpoint.private_network_id)}",
                 link=endpoint.private_network_id,
                 addresses=(address,),
-                because=because(database),
+                because=because(owner),
             )
 
 
@@ -83,18 +140,17 @@ def _inside(ledger: MemoryLedger, endpoint: Endpoint) -> str | None:
     return interface(endpoint.service_ip or "")
 
 
-def _redirects(database: Database) -> Iterator[Redirect]:
+def _redirects(owner: Database | ReadReplica, own: int) -> Iterator[Redirect]:
     """A public endpoint has a number of its own, and the server but one."""
-    own = PORTS[engine_of(database.engine)]
-    for endpoint in database.listed_endpoints:
+    for endpoint in owner.listed_endpoints:
         if not endpoint.private_network_id and single(endpoint.ip) and endpoint.port != own:
-            yield Redirect(port=f"pub-{database.id}", number=endpoint.port, target=own)
+            yield Redirect(port=f"pub-{owner.id}", number=endpoint.port, target=own)
 
 
-def _filter(database: Database) -> Filter:
+def _filter(owner: Database | ReadReplica, database: Database) -> Filter:
     """The ACL: its ranges reach the public endpoint's port; echo from anywhere; nothing else comes in."""
     reason = because(database)
-    numbers = sorted(e.port for e in database.listed_endpoints if not e.private_network_id)
+    numbers = sorted(e.port for e in owner.listed_endpoints if not e.private_network_id)
     ranges = sorted({r for rule in database.access_rules if (r := network(rule.ip))})
     rules = [
         Rule(
@@ -113,7 +169,7 @@ def _filter(database: Database) -> Filter:
         for n in (DEFAULT_V4, DEFAULT_V6)
     ]
     return Filter(
-        id=f"acl:{database.id}",
+        id=f"acl:{owner.id}",
         stateful=True,
         inbound=Action.DROP,
         outbound=Action.ACCEPT,
@@ -123,11 +179,12 @@ def _filter(database: Database) -> Filter:
 
 
 def _server(ledger: MemoryLedger, database: Database) -> DatabaseServer:
-    origin, type_, policy = database.origin, node_types().get(database.node_type), database.logs_policy
+    standby = database.servers[1:]
+    origin, type_, policy = _origin(ledger, database), node_types().get(database.node_type), database.logs_policy
     return DatabaseServer(
         id=DATABASE,
         engine=database.engine,
-        volume=database.id,
+        volume=database.host_id,
         port=PORTS[engine_of(database.engine)],
         node_memory=type_.memory if type_ else 0,
         certificate=database.certificate,
@@ -138,14 +195,25 @@ def _server(ledger: MemoryLedger, database: Database) -> DatabaseServer:
             Grant(user=p.user_name, database=p.database_name, permission=p.permission) for p in privileges_of(database)
         ),
         settings=tuple((s.name, with_unit(database.engine, s)) for s in settings_of(database)),
-        origin=Origin(volume=origin.id, engine=origin.engine, live=origin.live) if origin else None,
+        origin=origin,
         starts=database.starts,
         tasks=tuple(_tasks(ledger, database)),
         logs_since=database.logs_purged_at.timestamp() if database.logs_purged_at else 0.0,
         log_days=policy.max_age_retention or 0,
         log_bytes=policy.total_disk_retention or 0,
+        followers=(*standby, *(replica.id for replica in _replicas(ledger, database))),
+        awaited=standby[0] if standby and database.pair.waits else "",
         because=because(database),
     )
+
+
+def _origin(ledger: MemoryLedger, database: Database) -> Origin | None:
+    """Whose data it begins with: of another instance, the server's that leads."""
+    origin = database.origin
+    if origin is None:
+        return None
+    source = ledger.get(Database, origin.id)
+    return Origin(volume=source.host_id if source else origin.id, engine=origin.engine, live=origin.live)
 
 
 def _tasks(ledger: MemoryLedger, database: Database) -> Iterator[Task]:

@@ -20,6 +20,7 @@ from hideaway.cloud.database_schedules import anything_due, follow_schedules
 from hideaway.cloud.faults import Fault
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.compile import Compiler
+from hideaway.control.failover import Failover
 from hideaway.control.observe import observe
 from hideaway.control.struck import mark
 from hideaway.fabric.model import Fabric
@@ -70,6 +71,7 @@ class Loop:
         self._faults = True
         """Whether there was any fault when statuses were last looked at for it."""
         self._compiler = Compiler()
+        self._failover = Failover()
         self._compiled: tuple[int, MemoryLedger, Fabric] | None = None
         store.listen(lambda _revision: self._wake.set())
 
@@ -127,7 +129,9 @@ class Loop:
         silent = time.monotonic() - self._since
         with self.store.transaction() as now_ledger:
             change = Change(now_ledger, self.clock.now(), self.ids, self.pace)
-            self.health.awaited = observe(change, ledger, wanted, ages, services, silent_for=silent, grace=self.grace)
+            awaited = observe(change, ledger, wanted, ages, services, silent_for=silent, grace=self.grace)
+            deciding = self._failover.decide(change, ledger, services, time.monotonic())
+            self.health.awaited = awaited or deciding
             if self._faults or ledger.find(Fault):  # and once more when the last was taken back
                 self._faults = mark(change)
         self.health.revision = revision

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from hideaway.base.tree import Item
-from hideaway.cloud.databases import Database
+from hideaway.cloud.databases import Database, ReadReplica
 from hideaway.cloud.documents import Document
 from hideaway.cloud.faults import Fault
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
@@ -55,7 +55,7 @@ def report(
         _group("machines", [_machine(ledger, m) for m in found(Machine)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
         _group("servers", [_server(ledger, s, observed(s.id, SCRIPT)) for s in found(Server) if s.node_id is None]),
-        _group("databases", [_database(d, observed(d.id, DATABASE)) for d in found(Database)]),
+        _group("databases", [_database(ledger, d, lambda host: observed(host, DATABASE)) for d in found(Database)]),
     ]
     notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
     return Item(
@@ -205,8 +205,9 @@ def _server(ledger: MemoryLedger, server: Server, observed: Observed | None) -> 
     )
 
 
-def _database(database: Database, server: Observed | None) -> Item:
+def _database(ledger: MemoryLedger, database: Database, observed: Callable[[str], Observed | None]) -> Item:
     """With what really runs: one program serves every version that is asked for."""
+    server = observed(database.host_id)
     facts = msgspec.convert(server.facts, DatabaseFacts) if server else DatabaseFacts()
     notes = [f"{database.engine} was asked for, {facts.version} runs"] if facts.version else []
     if facts.ignored:
@@ -222,8 +223,34 @@ def _database(database: Database, server: Observed | None) -> Item:
             "engine": database.engine,
             "runs": facts.version,
             "endpoints": ", ".join(f"{e.ip}:{e.port}" for e in database.listed_endpoints),
+            **({"commits": _commits(database)} if database.is_ha_cluster else {}),
         },
         notes=notes,
+        children=[
+            *(_following("standby", id_, observed(id_), facts) for id_ in database.servers[1:]),
+            *(_following("replica", r.id, observed(r.id), facts) for r in ledger.find(ReadReplica, ref=database.id)),
+        ],
+    )
+
+
+def _commits(database: Database) -> str:
+    """Whether the standby could take over."""
+    if database.pair.guarded:
+        return "synchronous: the standby has every acknowledged one"
+    return "becoming synchronous" if database.pair.waits else "asynchronous: no standby that could take over"
+
+
+def _following(kind: str, id_: str, server: Observed | None, leader: DatabaseFacts) -> Item:
+    """A server that follows another one."""
+    lag = next((f.lag for f in leader.followers if f.volume == id_), None)
+    return Item(
+        kind=kind,
+        name=id_,
+        id=id_,
+        status="streaming" if server and server.ready else "away",
+        healthy=server is None or server.ready,
+        reason=server.reason if server else "",
+        facts={} if lag is None else {"behind": f"{lag} bytes"},
     )
 
 

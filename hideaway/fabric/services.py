@@ -6,6 +6,7 @@ all of the Fabric. A new kind is a struct here, a member of `AnyService`, and a 
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -99,7 +100,9 @@ class DatabaseServer(Service, frozen=True, kw_only=True, tag=True):
 
     engine is what was asked for (PostgreSQL-15). node_memory in bytes. settings: name and value, with its unit.
     certificate and key are PEM. starts: a higher number starts it anew. logs_since: what was said before (seconds since
-    the epoch) is forgotten; log_days and log_bytes: how much of it is kept, 0 for no bound.
+    the epoch) is forgotten; log_days and log_bytes: how much of it is kept, 0 for no bound. follows: the volume of the
+    server that it is a copy of at every moment, "" where it leads; followers: the volumes of those that follow it;
+    awaited: the one of them without which no commit is acknowledged; copies: a higher number copies all data anew.
     """
 
     engine: str
@@ -118,6 +121,10 @@ class DatabaseServer(Service, frozen=True, kw_only=True, tag=True):
     logs_since: float = 0.0
     log_days: int = 0
     log_bytes: int = 0
+    follows: str = ""
+    followers: tuple[str, ...] = ()
+    awaited: str = ""
+    copies: int = 0
 
     def listens(self) -> tuple[tuple[str, int], ...]:
         return (("tcp", self.port),)
@@ -138,16 +145,36 @@ class HeldLog(msgspec.Struct, frozen=True, kw_only=True):
     until: float
 
 
+class Standing(StrEnum):
+    """What a database server is among those with the same data, while it answers."""
+
+    NONE = ""  # it does not answer
+    LEADS = "leads"
+    PAIRED = "paired"  # leads, and the awaited follower has all that was ever acknowledged
+    FOLLOWS = "follows"  # and does not hear from its leader
+    STREAMS = "streams"  # follows, and hears
+
+
+class Follower(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that follows, as its leader sees it. state: streaming, catchup, ...; lag: bytes that it has not yet."""
+
+    volume: str
+    state: str
+    lag: int
+
+
 class DatabaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a DatabaseServer. version: the program that runs, and its number (PostgreSQL 15.18).
 
-    ignored: settings that this program does not know.
+    ignored: settings that this program does not know. followers: those that are connected.
     """
 
     version: str = ""
     databases: tuple[HeldDatabase, ...] = ()
     logs: tuple[HeldLog, ...] = ()
     ignored: tuple[str, ...] = ()
+    standing: Standing = Standing.NONE
+    followers: tuple[Follower, ...] = ()
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,5 +11,5 @@ from hideaway.fabric.services import DATABASE, DatabaseFacts
 
 def facts_of(call: Call, database: Database) -> DatabaseFacts:
     """What its server says now; nothing where none runs."""
-    observed = call.settings.observed(database.id, DATABASE)
+    observed = call.settings.observed(database.host_id, DATABASE)
     return msgspec.convert(observed.facts, DatabaseFacts) if observed else DatabaseFacts()

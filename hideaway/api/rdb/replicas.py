@@ -1,4 +1,4 @@
-"""Read replicas, as records: what they are reached by is in IPAM, and nothing answers there yet."""
+"""Read replicas: servers of their own that follow their instance's, and refuse writes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def reset(call: Call) -> dict[str, Any]:
     """Made anew from its instance."""
     replica, _ = _of(call)
     settled(replica)
-    return view_replica(call.change.begin(replica, "provisioning", "ready"))
+    anew = msgspec.structs.replace(replica, copies=replica.copies + 1)
+    return view_replica(call.change.begin(anew, "provisioning", "ready"))
 
 
 def promote_(call: Call) -> dict[str, Any]:

@@ -31,8 +31,14 @@ FAILURES = 3
 """Starts in a row that fail until the server is tried without its users' settings."""
 CALM, EAGER, SORRY = 2.0, 0.02, 0.5
 """Seconds between rounds: when all is well, while the server starts, after trouble."""
+WATCHFUL = 0.25
+"""Seconds between rounds where several servers have the same data."""
 START_PATIENCE = 5.0
 STOP_PATIENCE = 12.0
+STUCK = 15.0
+"""Seconds after which a follower that hears nothing from a leader that lives is copied anew."""
+IN_FORCE = 1.0
+"""Seconds after which commits surely wait for the follower that was named: sessions are told of it by and by."""
 MEASURE = 15.0
 """Seconds between looks at sizes."""
 
@@ -63,6 +69,10 @@ class Agent:
         self.applied = ""
         """The digest of the settings that are in force in the server that runs."""
         self.measured = 0.0
+        self.heard = 0.0
+        """When a follower last heard from its leader (monotonic)."""
+        self.mark: tuple[str, float, str] = ("", 0.0, "")
+        """The follower that commits wait for, since when, and how far the server had written a little later."""
         self.told, self.ending = True, False
         self.awake, self.alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -101,9 +111,11 @@ class Agent:
             assert self.settings is not None
             ready = self._step(self.settings)
         except Trouble as error:
-            self.status.ready, self.status.reason = False, str(error)
+            self.status.ready, self.status.reason, self.status.standing = False, str(error), ""
             return SORRY
-        return CALM if ready else EAGER
+        if ready:
+            return WATCHFUL if self.settings.several else CALM
+        return EAGER
 
     def _step(self, settings: Settings) -> bool:
         """Whether the settings are in force. Raises Trouble."""
@@ -111,6 +123,10 @@ class Agent:
         assert self.tasks is not None
         if not self._running(engine, settings):
             return False
+        if settings.follows:
+            self._follow(engine, settings)
+            return True
+        self._lead(engine, settings)
         if self.applied != settings.digest:
             engine.apply(settings)
             self.applied, self.measured = settings.digest, 0.0
@@ -118,6 +134,43 @@ class Agent:
         self.tasks.take(settings)
         self._measure(engine, settings)
         return True
+
+    def _follow(self, engine: Engine, settings: Settings) -> None:
+        """A follower has what its leader has, users and databases too; it is ready while it hears from it."""
+        assert self.volume is not None
+        self._measure(engine, settings)
+        now = time.monotonic()
+        if engine.hears(settings.follows):
+            self.heard = now
+            self.status.settings, self.status.standing = settings.digest, "streams"
+            self.status.ready, self.status.reason = True, ""
+            return
+        self.status.ready, self.status.standing = False, "follows"
+        self.status.reason = "it does not hear from the server that it follows"
+        if not engine.led_by(settings.follows):
+            self.heard = now
+        elif now - self.heard > STUCK:
+            self._stop()
+            self.volume.differs()
+
+    def _lead(self, engine: Engine, settings: Settings) -> None:
+        """Lead, if it followed until now; and see whether the follower that commits wait for has everything."""
+        assert self.volume is not None
+        if self.volume.follows:
+            self._say("it takes over")
+            engine.promote()
+            self.volume.leads()
+        self.status.standing = "leads"
+        if settings.followers:
+            self.status.facts["followers"] = engine.followers()
+        if self.mark[0] != settings.awaited:
+            self.mark = (settings.awaited, time.monotonic(), "")
+        follower, since, place = self.mark
+        if follower and not place and time.monotonic() - since > IN_FORCE:
+            place = engine.place()
+            self.mark = (follower, since, place)
+        if place and engine.awaits(follower, place):
+            self.status.standing = "paired"
 
     def _engine(self, settings: Settings) -> Engine:
         """The engine, on a volume that this agent holds, with data of the engine that is asked for."""
@@ -130,13 +183,19 @@ class Agent:
             engine.clear()
             self.volume, self.engine = volume, engine
             self.tasks = Tasks(engine, volume, self._wake)
-        if self.volume.engine != settings.engine:
-            self._say("its data is being made" if not self.volume.engine else f"it becomes {settings.engine}")
+        if not self.volume.fits(settings):
+            self._say(self._becoming(self.volume, settings))
             self._stop()
+            self.heard = time.monotonic()
             self.volume.furnish(self.engine, settings)
             self.engine = engine_for(settings)
             self.tasks = Tasks(self.engine, self.volume, self._wake)
         return self.engine
+
+    def _becoming(self, volume: Volume, settings: Settings) -> str:
+        if settings.follows:
+            return "its leader's data is being copied"
+        return f"it becomes {settings.engine}" if volume.engine else "its data is being made"
 
     def _running(self, engine: Engine, settings: Settings) -> bool:
         """Whether the server runs as it is configured, and answers. Raises Trouble."""
@@ -194,7 +253,7 @@ class Agent:
         self.measured = time.monotonic()
         oldest = time.time() - settings.log_days * logs.DAY if settings.log_days else 0.0
         logs.forget(engine.logs, max(oldest, settings.logs_since), settings.log_bytes)
-        self.status.facts = {
+        self.status.facts |= {
             "version": engine.version,
             "databases": [{"name": name, "size": size} for name, size in sorted(engine.sizes().items())],
             "logs": logs.kept(engine.logs),
@@ -217,12 +276,14 @@ class Agent:
 
     def _say(self, reason: str) -> None:
         """Not ready, and why."""
-        self.status.ready, self.status.reason = False, reason
+        self.status.ready, self.status.reason, self.status.standing = False, reason, ""
         self._report()
 
     def _report(self) -> None:
         """Write the status, where it says anything new."""
         self.status.outcomes = dict(self.tasks.done) if self.tasks else {}
+        if self.settings is not None and self.settings.several:
+            self.status.beat = time.monotonic()
         said = asdict(self.status)
         if said != getattr(self, "_said", None):
             write(self.folder / STATUS, said, lasting=False)

@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from .settings import Settings
 
@@ -109,6 +110,34 @@ class Engine(ABC):
     @abstractmethod
     def copy(self, into: Path) -> None:
         """Copy all data, as of now, into a folder that is not there yet."""
+
+    def follow(self, volume: str, into: Path) -> None:
+        """Copy the data of the server that runs on another volume, so that a server of it follows that one."""
+        raise Trouble(f"{self.version} follows no other server here")
+
+    def promote(self) -> None:
+        """Let a server that follows lead: it has all that it was sent."""
+        raise Trouble(f"{self.version} follows no other server here")
+
+    def hears(self, leader: str) -> bool:
+        """Whether a server that follows is sent what the one on this volume writes."""
+        return False
+
+    def led_by(self, leader: str) -> bool:
+        """Whether a server runs on this volume that could be followed."""
+        return False
+
+    def followers(self) -> list[dict[str, Any]]:
+        """The servers that follow, as the Fabric's `Follower`s."""
+        return []
+
+    def place(self) -> str:
+        """How far the server has written, in its engine's words."""
+        return ""
+
+    def awaits(self, follower: str, place: str) -> bool:
+        """Whether no commit is acknowledged without this follower, and it has all up to a place on its disk."""
+        return False
 
     @property
     @abstractmethod

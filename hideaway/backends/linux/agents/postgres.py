@@ -8,8 +8,10 @@ import signal
 from collections.abc import Set
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from . import postgres_contents as contents
+from . import postgres_replication as replication
 from .engine import Engine, Need, Trouble, copy_tree, remove_tree, run, sockets_of
 from .postgres_backups import Backups
 from .processes import end_all
@@ -75,6 +77,10 @@ class Postgres(Engine):
     def copy(self, into: Path) -> None:
         self._base_copy(self.sockets, into)
 
+    def follow(self, volume: str, into: Path) -> None:
+        self._base_copy(sockets_of(volume), into)
+        (into / "standby.signal").touch(mode=0o600)
+
     def _base_copy(self, sockets: Path, into: Path) -> None:
         made = into.with_name(f"{into.name}.new")
         remove_tree(made)
@@ -138,7 +144,7 @@ class Postgres(Engine):
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         known, before = _known(self.bin), _parsed(self.main / "postgresql.conf")
-        own, chosen = self._own(settings), self.wished(settings)
+        own, chosen = self._own(settings) | replication.settings_of(settings), self.wished(settings)
         self._refused = {n for n in settings.settings if n not in chosen or (n.lower() not in known and "." not in n)}
         lines = {k: v for k, v in chosen.items() if k not in self._refused} | own
         if lines != before:
@@ -210,6 +216,40 @@ class Postgres(Engine):
         except Refused as error:
             self._close()
             raise Trouble(f"{self.version} does not answer: {error}") from error
+
+    # Those that have the same data
+
+    def promote(self) -> None:
+        self._ask(replication.PROMOTE)
+
+    def hears(self, leader: str) -> bool:
+        return bool(self._ask(replication.HEARS, str(sockets_of(leader))))
+
+    def led_by(self, leader: str) -> bool:
+        try:
+            with Connection(
+                f"{sockets_of(leader)}/.s.PGSQL.5432", SUPERUSER, "postgres", contents.SESSION, 5
+            ) as session:
+                return not replication.follows(session)
+        except Refused:
+            return False
+
+    def followers(self) -> list[dict[str, Any]]:
+        return [replication.follower(*row) for row in self._ask(replication.FOLLOWERS)]
+
+    def place(self) -> str:
+        return str(self._ask(replication.PLACE)[0][0])
+
+    def awaits(self, follower: str, place: str) -> bool:
+        return bool(self._ask(replication.AWAITS, follower, place))
+
+    def _ask(self, query: str, *values: str) -> list[tuple[str | None, ...]]:
+        """values are put in place of the query's `{}`, as literals. Raises Trouble."""
+        try:
+            with self.session("postgres", 90) as session:
+                return session.ask(query.format(*map(literal, values)))
+        except Refused as error:
+            raise Trouble(str(error)) from error
 
     def _close(self) -> None:
         if self._session is not None:

@@ -64,6 +64,10 @@ class Settings:
     logs_since: float
     log_days: int
     log_bytes: int
+    follows: str
+    followers: list[str]
+    awaited: str
+    copies: int
     volumes: Path
     digest: str = ""
 
@@ -73,6 +77,11 @@ class Settings:
         return {task.database for task in self.tasks if task.what == "restore"}
 
     @property
+    def several(self) -> bool:
+        """Whether other servers have the same data."""
+        return bool(self.follows or self.followers)
+
+    @property
     def folder(self) -> Path:
         """Where the server's volume is."""
         return self.volumes / self.volume
@@ -80,11 +89,17 @@ class Settings:
 
 @dataclass
 class Status:
-    """As it is written to status.json."""
+    """As it is written to status.json.
+
+    standing is one of the Fabric's, "" while the server does not answer. beat is when an agent of several servers with
+    the same data last went round (monotonic seconds): one that is silent is not believed.
+    """
 
     settings: str = ""
     ready: bool = False
     reason: str = ""
+    standing: str = ""
+    beat: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -110,6 +125,10 @@ def read(file: Path) -> Settings:
         logs_since=said["logs_since"],
         log_days=said["log_days"],
         log_bytes=said["log_bytes"],
+        follows=said["follows"],
+        followers=list(said["followers"]),
+        awaited=said["awaited"],
+        copies=said["copies"],
         volumes=Path(said["volumes"]),
         digest=hashlib.blake2s(content).hexdigest(),
     )

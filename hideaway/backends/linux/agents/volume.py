@@ -49,8 +49,30 @@ class Volume:
         said = _read(self._note)
         return str(said.get("engine", "")) if self.main.exists() else ""
 
+    @property
+    def follows(self) -> bool:
+        """Whether the data is a follower's: it may be behind its leader's, and never differs from it."""
+        return bool(_read(self._note).get("follows"))
+
+    def fits(self, settings: Settings) -> bool:
+        """Whether the data is what is asked for, as far as can be seen from outside."""
+        note = _read(self._note)
+        copied = bool(note.get("follows")) and note.get("copies", 0) == settings.copies
+        return self.engine == settings.engine and (copied or not settings.follows)
+
+    def leads(self) -> None:
+        """From now on the data goes its own way."""
+        write(self._note, {"engine": self.engine})
+
+    def differs(self) -> None:
+        """The data is not its leader's any more: it must be copied anew."""
+        self.leads()
+
     def furnish(self, engine: Engine, settings: Settings) -> None:
         """Have data of the engine that is asked for: new, another server's, or what is there, upgraded."""
+        if settings.follows:
+            self._follow(engine, settings)
+            return
         here, before = self.engine, self.folder / "main.old"
         if not here and before.exists() and not self.main.exists():
             os.replace(before, self.main)  # an upgrade was cut short between two names
@@ -78,6 +100,15 @@ class Volume:
         os.replace(new, self.main)
         kept = settings.engine if origin is None or engine.fits(self.main) else origin.engine
         write(self._note, {"engine": kept})
+
+    def _follow(self, engine: Engine, settings: Settings) -> None:
+        """Copy a leader's data. What was here stays until the copy is whole."""
+        new = self.folder / "main.new"
+        remove_tree(new)
+        engine.follow(settings.follows, new)
+        remove_tree(self.main)
+        os.replace(new, self.main)
+        write(self._note, {"engine": settings.engine, "follows": settings.follows, "copies": settings.copies})
 
     def _upgrade(self, engine: Engine, wanted: str) -> None:
         """Copy the data to a new server's, and only then let the old go."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,8 @@ ALIVE = "alive"  # as agents/database.py calls it
 ENGINE_USER = "1000"
 """Engines refuse to run as uid 0: they run as another in a user namespace of their own, which needs no root either."""
 PATIENCE = 20.0
+SILENCE = 3.0
+"""Seconds after which an agent that is not heard of, of several servers with the same data, is not believed."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     facts: dict[str, object]
     outcomes: dict[str, Outcome]
+    standing: str = ""
+    beat: float = 0.0
 
 
 def program(_host: str, server: DatabaseServer, place: Place) -> Program:
@@ -55,11 +60,13 @@ def look(server: DatabaseServer, place: Place) -> Observed:
         status = msgspec.json.decode((place.folder / STATUS).read_bytes(), type=Status)
     except (OSError, msgspec.MsgspecError):
         return Observed(reason="its agent is starting")
+    if status.beat and time.monotonic() - status.beat > SILENCE:
+        return Observed(reason="its agent is silent", facts=status.facts)
     current = status.settings == digest_of(_settings(server, place))
     return Observed(
         ready=status.ready and current,
         reason=status.reason,
-        facts=status.facts,
+        facts=status.facts | {"standing": status.standing},
         outcomes=status.outcomes,
     )
 
