@@ -55,15 +55,21 @@ def host(ledger: MemoryLedger, private: PrivateNetwork, ways: Ways, there: Set[s
     """
     port = _port(private)
     own = (Route(destination=s, via="", port=port.id, because=port.because) for s in subnets(private) if not is_v6(s))
+    id_, _service_id = resolver_of(private)
     return Host(
-        id=f"names-{private.id}",
-        name=f"names-{private.id}",
+        id=id_,
+        name=id_,
         role=Role.NAMES,
         ports=(port,),
         routes=(*own, *routes((port,), ways)),
         services=(_service(ledger, private, port, ways, there),),
         because=because(private),
     )
+
+
+def resolver_of(private: PrivateNetwork) -> tuple[str, str]:
+    """The ids of the host, and of its service, that answer in a Private Network while somebody is there."""
+    return f"names-{private.id}", SERVICE
 
 
 def _served(ledger: MemoryLedger, network_id: str) -> PrivateNetwork | None:

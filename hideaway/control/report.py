@@ -20,6 +20,7 @@ from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
 from hideaway.compile.faults import egress_fault
+from hideaway.compile.resolvers import resolver_of
 from hideaway.compile.shells import OUTPUT, SCRIPT
 from hideaway.fabric.services import DATABASE, DatabaseFacts, Observed
 
@@ -50,7 +51,7 @@ def report(
 
     groups = [
         _group("faults", [_fault(f) for f in found(Fault)]),
-        _group("networks", [_network(ledger, n) for n in found(PrivateNetwork)]),
+        _group("networks", [_network(ledger, n, observed(*resolver_of(n))) for n in found(PrivateNetwork)]),
         _group("gateways", [_gateway(ledger, g) for g in found(Gateway)]),
         _group("machines", [_machine(ledger, m) for m in found(Machine)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
@@ -80,7 +81,8 @@ def _group(name: str, items: list[Item]) -> Item:
     return Item(kind="group", name=name, children=items)
 
 
-def _network(ledger: MemoryLedger, network: PrivateNetwork) -> Item:
+def _network(ledger: MemoryLedger, network: PrivateNetwork, names: Observed | None) -> Item:
+    """names: how what answers addresses and names there fares; None where nobody is in it, or packets are none."""
     subnets = ", ".join(s.subnet for s in network.subnets)
     booked = len(ledger.find(Ip, ref=network.id))
     return Item(
@@ -88,6 +90,7 @@ def _network(ledger: MemoryLedger, network: PrivateNetwork) -> Item:
         name=network.name,
         id=network.id,
         facts={"region": network.region, "subnets": subnets, "addresses": str(booked)},
+        notes=[] if names is None or names.ready else [f"DHCP and names are not answered: {names.reason}"],
     )
 
 

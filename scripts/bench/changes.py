@@ -21,6 +21,7 @@ from tests.many import populate
 from tests.packets.tenant import GATEWAY, INSTANCE, PROBE, VPC, Tenant
 
 HOSTS, VPCS, NETWORKS = 500, 4, 5
+IPAM = "/ipam/v1/regions/fr-par"
 CHANGES = 200  # of filters, and as many of the rest together
 PORT, MAPPED = 30080, 6000
 QUIET = 0.1  # seconds without a packet after which packets count as dropped
@@ -49,6 +50,22 @@ while True:
         try: s.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
         except OSError: pass  # while there is no way there
     time.sleep(float(sys.argv[3]))
+"""
+# Asks the network's resolver for a name all the time, and says when the answer changes, and what it is then.
+_ASKER = """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("169.254.169.254", 53))
+s.settimeout(1)
+name = b"".join(bytes([len(part)]) + part.encode() for part in sys.argv[1].split("."))
+question = bytes([0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + name + bytes([0, 0, 1, 0, 1])
+known = None
+while True:
+    try: s.send(question); answer = s.recv(512)
+    except OSError: continue
+    address = socket.inet_ntoa(answer[-4:]) if answer[7] else "none"
+    if address != known: print(time.monotonic(), address, flush=True)
+    known = address
+    time.sleep(float(sys.argv[2]))
 """
 
 
@@ -81,7 +98,9 @@ def measure() -> list[tuple[str, str]]:
                     _times(running, filters, CHANGES),
                 )
             ]
-            times = {toggle.what: _times(running, toggle, CHANGES // len(rest)) for toggle in rest}
+            share = CHANGES // (len(rest) + 1)
+            times = {toggle.what: _times(running, toggle, share) for toggle in rest}
+            times["name of a booked address"] = _names(running, tenant, share)
         finally:
             tenant.close()
     rows.append((f"{CHANGES} other changes", [each for found in times.values() for each in found]))
@@ -211,6 +230,33 @@ def _times(running: Cloud, toggle: Toggle, changes: int) -> list[float]:
             changed = time.monotonic()
             _until(lambda: time.monotonic() - max(changed, arrivals[-1]) > QUIET)  # noqa: B023  # called within the round
             found.append(max(0.0, arrivals[-1] - changed))
+    return found
+
+
+def _names(running: Cloud, tenant: Tenant, changes: int) -> list[float]:
+    """Seconds from a booking's answer to the name's, and from the answer that takes it back to none."""
+    network = tenant.call("GET", f"{VPC}/private-networks?name=many-1-0")["private_networks"][0]
+    held = tenant.call("GET", f"{IPAM}/ips?private_network_id={network['id']}&resource_type=instance_private_nic")[
+        "ips"
+    ]
+    asker = _inside(running, held[0]["resource"]["name"], _ASKER, f"booked.{network['name']}.internal", str(GAP))
+    resource = {"mac_address": "02:00:5E:00:00:01", "name": "booked"}
+    found = []
+    assert asker.stdout is not None
+    assert asker.stdin is not None
+    try:
+        assert asker.stdout.readline().endswith(" none\n")
+        for _ in range(changes // 2):
+            ip = tenant.call("POST", f"{IPAM}/ips", source={"private_network_id": network["id"]}, resource=resource)
+            changed = time.monotonic()
+            found.append(max(0.0, float(asker.stdout.readline().split()[0]) - changed))
+            tenant.call("POST", f"{IPAM}/ips/{ip['id']}/detach", resource=resource)
+            changed = time.monotonic()
+            found.append(max(0.0, float(asker.stdout.readline().split()[0]) - changed))
+            tenant.call("DELETE", f"{IPAM}/ips/{ip['id']}")
+    finally:
+        asker.stdin.close()
+        asker.wait(10)
     return found
 
 

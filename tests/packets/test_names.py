@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 
@@ -238,3 +239,48 @@ def test_a_network_that_empties_needs_no_resolver(site: Site) -> None:
     assert there()
     site.call("POST", f"{SERVERS}/{server}/action", {"action": "terminate"})
     site.until(there, False)
+
+
+def test_network_acls_do_not_keep_names_from_each_other(site: Site) -> None:
+    vpc = site.call("GET", f"{NETWORKS}/{site.networks['net-a']}")["vpc_id"]
+    rules = f"/vpc/v2/regions/fr-par/vpcs/{vpc}/acl-rules"
+    _, far = site.addresses(site.networks["pn_b"], "db1")
+    try:
+        for v6 in (False, True):
+            site.call("PUT", rules, {"rules": [], "is_ipv6": v6, "default_policy": "drop"})
+        site.until(lambda: site.tries("web", "ping", "-6", "-c1", "-W1", far), False)
+        assert far in addresses(site, "web", "db1.pn_b.internal")
+    finally:
+        for v6 in (False, True):
+            site.call("PUT", rules, {"rules": [], "is_ipv6": v6, "default_policy": "accept"})
+    site.until(lambda: site.tries("web", "ping", "-6", "-c1", "-W1", far), True)
+
+
+def test_names_are_answered_over_tcp_too(site: Site) -> None:
+    said = site.run("web", sys.executable, "-I", "-S", "-c", ASK_BY_TCP, RESOLVER, "both.net-a.internal")
+    assert said.strip() == site.addresses(site.networks["net-a"], "both")[0]
+
+
+ASK_BY_TCP = """
+import socket, struct, sys
+name = b"".join(bytes([len(p)]) + p.encode() for p in sys.argv[2].split("."))
+question = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + name + struct.pack("!BHH", 0, 1, 1)
+with socket.create_connection((sys.argv[1], 53), 5) as s:
+    s.sendall(struct.pack("!H", len(question)) + question)
+    answer = s.recv(2048)
+print(socket.inet_ntoa(answer[-4:]))
+"""
+
+
+def test_the_same_addresses_in_two_vpcs_have_each_their_own_names(site: Site) -> None:
+    networks = {}
+    for name in ("left", "right"):
+        body = {"name": "twin", "vpc_id": site.vpc(name), "subnets": ["10.7.0.0/22"]}
+        networks[name] = site.call("POST", NETWORKS, body)["id"]
+        site.server(name, networks[name])
+    site.settled()
+    for name, other in (("left", "right"), ("right", "left")):
+        site.until(lambda n=name: "10.7.0.2" in addresses(site, n, n), True)  # type: ignore[misc]
+        assert "10.7.0.2" in addresses(site, name, f"{name}.twin.internal")
+        assert addresses(site, name, f"{other}.twin.internal") == set()
+        assert dhcp.lease(site.cloud, name, "ens5")["ip"] == "10.7.0.2"

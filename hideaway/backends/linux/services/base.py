@@ -49,6 +49,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.blake2s(msgspec.json.encode((self.argv, sorted(self.files.items())))).hexdigest()
 
 
+def announced(pid: Path, *argv: str) -> tuple[str, ...]:
+    """A command line for a program that writes its process id once it serves: none is there before it does."""
+    return ("sh", "-c", 'rm -f "$0"; exec "$@"', str(pid), *argv)
+
+
 def digest_of(settings: bytes) -> str:
     """What an agent calls the settings that it has read, in its status."""
     return hashlib.blake2s(settings).hexdigest()

@@ -8,7 +8,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterator
 
-from hideaway.backends.linux.services.base import Place, Program
+from hideaway.backends.linux.services.base import Place, Program, announced
 from hideaway.fabric.services import Hop, Lease, Names, Observed, Record
 
 LEASES, OPTIONS, RECORDS, SERVERS, PID, GIVEN = "bookings", "options", "names", "servers", "pid", "leases"
@@ -42,7 +42,7 @@ def program(_host: str, names: Names, place: Place) -> Program:
         SERVERS: _servers(names),
     }
     return Program(
-        argv=("dnsmasq", *QUIET, *NAMES, *DHCP, *_where(names), *_paths(place)),
+        argv=announced(place.folder / PID, "dnsmasq", *QUIET, *NAMES, *DHCP, *_where(names), *_paths(place)),
         files={name: "".join(f"{line}\n" for line in lines).encode() for name, lines in files.items()},
         reload=signal.SIGHUP,
     )
@@ -160,7 +160,7 @@ def _owners(bookings: str) -> dict[str, str]:
 
 
 def look(_names: Names, place: Place) -> Observed:
-    """Ready once it has said that it listens: then it writes its process id."""
+    """Ready once it has written its process id, as it does when it listens."""
     if (place.folder / PID).exists():
         return Observed(ready=True)
     return Observed(ready=False, reason="dnsmasq does not run (yet)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
-from hideaway.backends.linux.services.base import Place, Program
+from hideaway.backends.linux.services.base import Place, Program, announced
 from hideaway.fabric.services import Advertised, Advertisements, Observed
 
 CONFIGURATION, PID = "radvd.conf", "pid"
@@ -18,7 +18,7 @@ def program(_host: str, said: Advertisements, place: Place) -> Program:
     lines = (line for link in said.links for line in _interface(link))
     paths = ("-C", str(place.folder / CONFIGURATION), "-p", str(place.folder / PID))
     return Program(
-        argv=("radvd", "-n", "-m", "stderr", *paths),
+        argv=announced(place.folder / PID, "radvd", "-n", "-m", "stderr", *paths),
         files={CONFIGURATION: "".join(f"{line}\n" for line in lines).encode()},
         reload=signal.SIGHUP,
     )
