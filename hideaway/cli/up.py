@@ -57,6 +57,11 @@ NOBODY = Credentials(access_key="", secret_key="", organization_id="", project_i
     help="The /15 of the loopback at which this machine reaches the world's 198.18.0.0/15; none for no doors.",
 )
 @click.option(
+    "--host-route",
+    is_flag=True,
+    help="With root: give this machine a route to the world's 198.18.0.0/15 itself, in the place of doors.",
+)
+@click.option(
     "--internet/--no-internet",
     default=False,
     help="Let the world out to the real internet, through this machine.  [default: no]",
@@ -78,6 +83,7 @@ def command(
     linger: float,
     doors: str,
     internet: bool,
+    host_route: bool,
     **chosen: str,
 ) -> int:
     """Serve a cloud in the foreground until SIGINT or SIGTERM.
@@ -95,6 +101,7 @@ def command(
             Choice(**chosen),
             doors=doors,
             internet=internet,
+            host_route=host_route,
             data_plane=DataPlane(data_plane),
             pace=Pace(pace),
             durability=Durability(durability),

@@ -24,7 +24,7 @@ METADATA_V6 = "fd00:42::42"
 """Where a host asks about itself (the vendor's addresses): by a wire of its own, whatever its ports are."""
 API_PORT, NAMES_PORT = 80, 53
 """Inside the world, at EDGE_V4, the cloud's own API answers; and names are resolved, where there is an uplink."""
-USER_V4 = "198.18.0.2"
+USER_V4, USER_V6 = "198.18.0.2", "2001:2::2"
 """Who comes in from the machine outside, through a door, is here: filters apply to this address."""
 PROBE_V4 = "198.18.9.9"
 PROBE_V6 = "2001:2:0:909::9"

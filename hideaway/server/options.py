@@ -36,7 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval, heartbeat_grace and linger are in seconds: how often a node reports, how long it may be silent
     before it is not ready, and how long the world outlives a server that was killed. doors: the /15 of this
     machine's loopback at which it reaches what is public in the world, "" for none. internet: whether the world
-    reaches the real internet through this machine.
+    reaches the real internet through this machine. host_route: a link and a route of this machine's, not doors.
     """
 
     owner: Credentials
@@ -51,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     linger: float = 60.0
     doors: str = DOORS
     internet: bool = False
+    host_route: bool = False
 
     @property
     def url(self) -> str:

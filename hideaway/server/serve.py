@@ -216,11 +216,11 @@ def _backend(
         linger = options.linger if folder else 0  # nobody could adopt a world whose state is gone
         backend = LinuxBackend(
             place, linger=linger, heartbeat_interval=options.heartbeat_interval,
-            doors=options.doors, internet=options.internet,
+            doors=options.doors, internet=options.internet, host_route=options.host_route,
         )  # fmt: skip
         adopted = backend.up()
     except Unavailable as error:
-        if options.data_plane == DataPlane.LINUX or options.internet:
+        if options.data_plane == DataPlane.LINUX or options.internet or options.host_route:
             raise
         return None, False, str(error)
     return backend, adopted, ""

@@ -150,7 +150,7 @@ import tests.packets.test_internet as wanted
 backend = None
 def up(**options):
     global backend, inside
-    backend = LinuxBackend(Path(sys.argv[1]), linger=30, doors="", **options)
+    backend = LinuxBackend(Path(sys.argv[1]), linger=30, **{"doors": "", **options})
     inside = Inside(backend)
     return backend.up()
 def become(name):
@@ -168,6 +168,7 @@ def kill():
     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     return bool(select.select([descriptor], [], [], 20)[0])
 def leave(): backend.leave()
+def doors(): return [[d.address, d.port, d.at, d.at_port] for d in backend.doors()]
 def close(): backend.close()
 print("ready", flush=True)
 for line in sys.stdin:

@@ -16,7 +16,7 @@ import pytest
 from hideaway.backends.linux.capabilities import require_internet
 from hideaway.base.errors import Unavailable
 from hideaway.fabric.model import Action, Direction, Fabric, Protocol, Rule
-from tests.fabrics import cluster
+from tests.fabrics import WEB_PORT, cluster, tcp
 from tests.packets.machine import (
     FAR_V4,
     FAR_V6,
@@ -38,6 +38,10 @@ NOTHING_OUT = Rule(action=Action.DROP, direction=Direction.OUTBOUND, network="8.
 
 def plain() -> Fabric:
     return cluster(NO_MAIL)
+
+
+def opened() -> Fabric:
+    return cluster(NO_MAIL, tcp(WEB_PORT))
 
 
 def closed() -> Fabric:

@@ -48,7 +48,8 @@ class LinuxBackend:
     (databases) in its folder `data`. rootless: without root, in a user namespace; None decides by who this process is.
     linger: seconds that the world outlives its server. heartbeat_interval: seconds between a node's heartbeats. doors:
     where on this machine the world's public addresses are reached (see fabric.doors), "" for nowhere. internet: whether
-    the world has a way to the real internet through this machine.
+    the world has a way to the real internet through this machine. host_route: in the place of doors this machine has a
+    link to the world and a route to all of its public addresses.
     """
 
     def __init__(
@@ -60,13 +61,16 @@ class LinuxBackend:
         heartbeat_interval: float = 10,
         doors: str = DOORS,
         internet: bool = False,
+        host_route: bool = False,
     ):
         self.folder = Path(state).absolute() / "world"
         self.rootless = os.geteuid() != 0 if rootless is None else rootless
         self.linger, self.heartbeat_interval = linger, heartbeat_interval
         data = self.folder.parent / "data"
         self._attendant = Attendant(self.folder, data, self.alive)
-        self._ways = Ways(self.folder, self.alive, doors=doors, internet=internet, nat=not self.rootless)
+        self._ways = Ways(
+            self.folder, self.alive, doors=doors, road=host_route, internet=internet, nat=not self.rootless
+        )
         self._staff = Staff(self.folder, data, self._attendant, self._ways.names)
         self._lock = threading.RLock()
         self._world: world.World | None = None
@@ -88,6 +92,8 @@ class LinuxBackend:
             if self._ways.internet:
                 capabilities.require_internet(self.rootless)
             found = world.adopt(self.folder)
+            if self._ways.road and not found:
+                capabilities.require_route(self.rootless)
             self._world = found or world.create(self.folder, self.rootless, self.linger)
             try:
                 return self._take_over(self._world)
@@ -113,6 +119,7 @@ class LinuxBackend:
         self._tell_pulse(pulse(self._present.fabric))  # the interval may be another than the last server's
         self._attendant.attend(living.channel, living.id, self._present.fabric)
         self._ways.tell(living.id, self._present.fabric)
+        self._ways.link(living.channel, living.id, self._perform)
         if self._ways.reach_out(living.channel, living.id, self._perform):
             # Whom hosts ask for names is said again: of the real internet's they know now, or no more.
             hosts = self._present.fabric.hosts

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hideaway.base.errors import Unavailable
+from hideaway.fabric.model import INTERNET_V4
 
 TUN = "/dev/net/tun"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -104,6 +105,16 @@ def require_internet(rootless: bool) -> None:
         raise Unavailable(f"--internet goes by pasta{how}: apt-get install passt")
     if not os.access(TUN, os.R_OK | os.W_OK):
         raise Unavailable(f"--internet goes by pasta{how}, which needs {TUN}: chmod a+rw {TUN}")
+
+
+def require_route(rootless: bool) -> None:
+    """Raise Unavailable unless this machine may have a route of its own to the world's public addresses."""
+    if rootless:
+        raise Unavailable("--host-route needs root: leave it out, and doors at 127.18.0.0/15 lead to the world")
+    argv = ["ip", "route", "show", "root", INTERNET_V4]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=20, check=False)
+    if done.stdout.strip():
+        raise Unavailable(f"--host-route: this machine has a route there already ({done.stdout.split(chr(10))[0]})")
 
 
 def environment() -> dict[str, str]:

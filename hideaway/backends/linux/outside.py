@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from hideaway.backends.linux import names
 from hideaway.backends.linux.operations import Appear, Ip, Nft, Operation, Resolve, Unlink, Vanish
 from hideaway.backends.linux.text import FORWARD_V4, FORWARD_V6, QUEUES, SYSCTLS
-from hideaway.fabric.model import EDGE_V4, INTERNET_V4, INTERNET_V6
+from hideaway.fabric.model import EDGE_V4, INTERNET_V4, INTERNET_V6, USER_V4
 
-UPLINK_MAC = "02:75:00:00:00:01"
+UPLINK_MAC, ROAD_MAC = "02:75:00:00:00:01", "02:72:00:00:00:01"
 METRIC = 100
 """Before the edge's blackholes."""
 RULES = f"""table inet uplink
@@ -72,6 +72,12 @@ def uplink() -> Iterator[Operation]:
         ),
     )
     yield Resolve(server=EDGE_V4)
+
+
+def no_road() -> Iterator[Operation]:
+    """The users' address is the edge's own again. May be repeated."""
+    yield Unlink(namespace=names.EDGE_NAMESPACE, names=(names.ROAD_LINK,))
+    yield Ip(namespace=names.EDGE_NAMESPACE, lines=(f"address replace {USER_V4}/32 dev lo",))
 
 
 def no_uplink() -> Iterator[Operation]:

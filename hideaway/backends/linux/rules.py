@@ -15,6 +15,8 @@ from hideaway.fabric.model import (
     INTERNET_V4,
     INTERNET_V6,
     NAMES_PORT,
+    USER_V4,
+    USER_V6,
     Action,
     Direction,
     Filter,
@@ -120,6 +122,8 @@ def _guard() -> Iterator[str]:
     yield 'iifname "lo" accept'
     yield f'iifname "{names.UPLINK_LINK}" ip saddr != {INTERNET_V4} accept'
     yield f'iifname "{names.UPLINK_LINK}" ip6 saddr != {INTERNET_V6} accept'
+    yield f'iifname "{names.ROAD_LINK}" ip saddr {USER_V4} accept'
+    yield f'iifname "{names.ROAD_LINK}" ip6 saddr {USER_V6} accept'
     yield _counted("iifname . ip saddr != @owned4", "drop", "spoofed")
     yield "ip6 saddr fe80::/10 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     yield _counted("iifname . ip6 saddr != @owned6", "drop", "spoofed")
@@ -132,6 +136,8 @@ def _edge_forward() -> Iterator[str]:
         yield _counted(f"{family} daddr != {world} {family} daddr {{ {', '.join(nowhere)} }}", "drop", "private")
     yield "iifname vmap @outbound"
     yield f'oifname "{names.UPLINK_LINK}" accept'  # there is one where the world has an uplink
+    # The machine is asked nothing: it has services of its own, for others than tenants.
+    yield f'oifname "{names.ROAD_LINK}" ct state established,related accept'
     yield "oifname vmap @inbound"
 
 
@@ -151,6 +157,7 @@ def _edge_output() -> Iterator[str]:
     """What the edge sends itself, for who comes through doors above all, meets the receiver's filter as well."""
     yield "type filter hook output priority filter; policy accept;"
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+    yield f'oifname "{names.ROAD_LINK}" ct state new drop'
     yield "oifname vmap @inbound"
 
 

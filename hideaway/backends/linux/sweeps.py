@@ -9,6 +9,7 @@ from hideaway.fabric.model import (
     EDGE_V4,
     EDGE_V6,
     USER_V4,
+    USER_V6,
     Action,
     Direction,
     Filter,
@@ -24,7 +25,13 @@ def edge_sweep(step: SetEdge) -> SweepEdge:
     """What the edge's filters refuse of the connections that were established before."""
     return SweepEdge(
         namespace=names.EDGE_NAMESPACE,
-        owners={EDGE_V4: "", EDGE_V6: "", USER_V4: "", **{_bare(a): p.filter for p in step.ports for a in p.addresses}},
+        owners={
+            EDGE_V4: "",
+            EDGE_V6: "",
+            USER_V4: "",
+            USER_V6: "",
+            **{_bare(a): p.filter for p in step.ports for a in p.addresses},
+        },
         judges={f.id: _judge(f) for f in step.filters},
     )
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hideaway.backends.base import OpenDoor
 from hideaway.backends.linux import names, outside, world
 from hideaway.backends.linux.channel import Channel, Line
@@ -16,21 +18,22 @@ from hideaway.backends.linux.doors import Doors, Wishes
 from hideaway.backends.linux.inside.programs import OUTSIDE
 from hideaway.backends.linux.operations import Operation
 from hideaway.base.errors import HideawayError
-from hideaway.fabric.doors import Door, Reckoner
-from hideaway.fabric.model import API_PORT, EDGE_V4, USER_V4, Fabric
+from hideaway.fabric.doors import Door, Reckoner, doors
+from hideaway.fabric.model import API_PORT, EDGE_V4, EDGE_V6, INTERNET_V4, INTERNET_V6, USER_V4, USER_V6, Fabric
 
 log = logging.getLogger(__name__)
 
-PORTER, HERALD, UPLINK, GUESTS = "porter", "herald", "uplink", "guests.sock"
+PORTER, HERALD, UPLINK, ROAD, GUESTS = "porter", "herald", "uplink", "road", "guests.sock"
 
 
 class Ways:
-    """folder is the world's, in the state folder. doors: the network of doors, "" for none. nat: whether the kernel
-    may translate. names: who is asked for the real internet's names, "" without an uplink."""
+    """folder is the world's, in the state folder. doors: the network of doors, "" for none. road: the machine itself is
+    linked to the world. nat: whether the kernel may translate. names: who is asked for the real internet's names, ""
+    without an uplink."""
 
-    def __init__(self, folder: Path, alive: Callable[[], bool], *, doors: str, internet: bool, nat: bool):
-        self.folder, self.internet, self.nat = folder, internet, nat
-        self.names = EDGE_V4 if internet else ""
+    def __init__(self, folder: Path, alive: Callable[[], bool], *, doors: str, road: bool, internet: bool, nat: bool):
+        self.folder, self.road, self.internet, self.nat = folder, road, internet, nat
+        self.names, doors = EDGE_V4 if internet else "", "" if road else doors
         self._doors = Doors(Line(folder, f"{PORTER}.sock", alive), doors)
         self._herald = Line(folder, f"{HERALD}.sock", alive)
         self._reckoner = Reckoner() if doors else None
@@ -57,6 +60,18 @@ class Ways:
             keeper.ask("employ", name=UPLINK, namespace=OUTSIDE, argv=argv)
         return there != self.internet
 
+    def link(self, keeper: Channel, name: str, perform: Callable[[Sequence[Operation]], Any]) -> None:
+        """Have the road to the machine, or none."""
+        there = ROAD in keeper.ask("hello")["programs"]
+        if self.road:
+            argv = [*world.program(ROAD), "--world", name, "--mac", outside.ROAD_MAC]
+            for way in ((USER_V4, EDGE_V4, INTERNET_V4), (USER_V6, EDGE_V6, INTERNET_V6)):
+                argv += ["--way", ",".join(way)]
+            keeper.ask("employ", name=ROAD, namespace=OUTSIDE, argv=argv)
+        elif there:
+            keeper.ask("dismiss", names=[ROAD], at_once=True)
+            perform(tuple(outside.no_road()))
+
     def tell(self, name: str, fabric: Fabric) -> None:
         """Which hosts to tell about themselves. One that was built anew has a new wire under the old name."""
         told = [host.id for host in fabric.hosts if host.metadata]
@@ -75,6 +90,9 @@ class Ways:
 
     def doors(self, fabric: Fabric, host: str | None) -> tuple[OpenDoor, ...]:
         """The doors, or those that lead to one host."""
+        if self.road:  # all is where it is
+            found = (d for d in doors(fabric, self._wishes.kept()) if host in (None, d.host))
+            return tuple(OpenDoor(**msgspec.structs.asdict(d), at=d.address, at_port=d.port) for d in found)
         wanted = [door for door in self._wanted(fabric) if host in (None, door.host)]
         return tuple(self._doors.open(wanted)) if self._reckoner else ()
 
