@@ -43,7 +43,7 @@ def hosts(ledger: MemoryLedger, ways: Ways) -> Iterator[Host]:
                 id=follower,
                 name=f"{database.name}-standby",
                 role=Role.DATABASE,
-                services=(_follower(server, follower),),
+                services=(_standby(server, follower),),
                 because=because(database),
             )
         for replica in _replicas(ledger, database):
@@ -97,6 +97,11 @@ def _follower(leader: DatabaseServer, volume: str, copies: int = 0, reason: str 
         origin=None,
         because=reason or leader.because,
     )
+
+
+def _standby(leader: DatabaseServer, volume: str) -> DatabaseServer:
+    """A follower whose word counts for commits."""
+    return msgspec.structs.replace(_follower(leader, volume), awaited=volume)
 
 
 def filters(ledger: MemoryLedger) -> Iterator[Filter]:

@@ -102,7 +102,8 @@ class DatabaseServer(Service, frozen=True, kw_only=True, tag=True):
     certificate and key are PEM. starts: a higher number starts it anew. logs_since: what was said before (seconds since
     the epoch) is forgotten; log_days and log_bytes: how much of it is kept, 0 for no bound. follows: the volume of the
     server that it is a copy of at every moment, "" where it leads; followers: the volumes of those that follow it;
-    awaited: the one of them without which no commit is acknowledged; copies: a higher number copies all data anew.
+    awaited: the one of them without which no commit is acknowledged, which is told so by its own volume; copies: a
+    higher number copies all data anew.
     """
 
     engine: str

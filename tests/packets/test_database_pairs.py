@@ -69,8 +69,8 @@ def test_a_replica_follows_refuses_writes_and_becomes_an_instance(databases: Dat
 class Writer:
     """Writes numbered rows without end, and remembers which of them were acknowledged."""
 
-    def __init__(self, instance: Instance):
-        self.instance = instance
+    def __init__(self, instance: Instance, table: str = "rows"):
+        self.instance, self.table = instance, table
         self.at = instance.endpoint()
         self.acknowledged: list[int] = []
         self.ending = False
@@ -80,7 +80,7 @@ class Writer:
         number = 0
         while not self.ending:
             number += 1
-            if self.instance.run(f"insert into rows values ({number})", at=self.at).returncode == 0:
+            if self.instance.run(f"insert into {self.table} values ({number})", at=self.at).returncode == 0:
                 self.acknowledged.append(number)
             else:
                 time.sleep(0.05)
@@ -97,14 +97,15 @@ class Writer:
 @contextmanager
 def dead(databases: Databases, server: str) -> Iterator[None]:
     """A server that was killed with its agent standing still, so that nobody starts it anew; it is back afterwards."""
-    folder = f"{databases.cloud.state}/data/volumes/{server}/main"
+    folder = f"{databases.cloud.state}/data/volumes/{server}"
+    meant = {f"{folder}/main", f"--defaults-file={folder}/my.cnf"}
     agents = []
     for pid, words, place in processes():
         if "agents.database" in " ".join(words) and place.endswith(f"host-{server}/server"):
             os.kill(pid, signal.SIGSTOP)
             agents.append(pid)
     for pid, words, _ in processes():
-        if folder in words:
+        if meant & set(words):
             os.kill(pid, signal.SIGKILL)
     assert agents
     yield

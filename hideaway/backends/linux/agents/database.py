@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import logs
-from .engine import Engine, Need, Trouble
+from .engine import Engine, Need, Trouble, Unfinished
 from .mariadb import MariaDB
 from .postgres import Postgres
 from .processes import end_all
@@ -111,7 +111,9 @@ class Agent:
             assert self.settings is not None
             ready = self._step(self.settings)
         except Trouble as error:
-            self.status.ready, self.status.reason, self.status.standing = False, str(error), ""
+            self.status.ready, self.status.reason = False, str(error)
+            if not isinstance(error, Unfinished):
+                self.status.standing = ""
             return SORRY
         if ready:
             return WATCHFUL if self.settings.several else CALM
@@ -128,7 +130,10 @@ class Agent:
             return True
         self._lead(engine, settings)
         if self.applied != settings.digest:
-            engine.apply(settings)
+            try:
+                engine.apply(settings)
+            except Trouble as error:
+                raise Unfinished(str(error)) from error
             self.applied, self.measured = settings.digest, 0.0
         self.status.settings, self.status.ready, self.status.reason = settings.digest, True, ""
         self.tasks.take(settings)
@@ -142,10 +147,10 @@ class Agent:
         now = time.monotonic()
         if engine.hears(settings.follows):
             self.heard = now
-            self.status.settings, self.status.standing = settings.digest, "streams"
+            self.status.settings, self.status.standing = settings.digest, "streams" if engine.complete() else ""
             self.status.ready, self.status.reason = True, ""
             return
-        self.status.ready, self.status.standing = False, "follows"
+        self.status.ready, self.status.standing = False, "follows" if engine.complete() else ""
         self.status.reason = "it does not hear from the server that it follows"
         if not engine.led_by(settings.follows):
             self.heard = now

@@ -25,6 +25,10 @@ class Trouble(Exception):
     """What keeps the agent from doing what it shall, for a person; it tries again."""
 
 
+class Unfinished(Trouble):
+    """Users, databases or privileges are not as they shall be; the server itself is well."""
+
+
 class Need(Enum):
     """What a server needs for its new configuration."""
 
@@ -122,6 +126,10 @@ class Engine(ABC):
     def hears(self, leader: str) -> bool:
         """Whether a server that follows is sent what the one on this volume writes."""
         return False
+
+    def complete(self) -> bool:
+        """Whether a server that follows has on its disk, or at hand, all that it ever told its leader to have."""
+        return True
 
     def led_by(self, leader: str) -> bool:
         """Whether a server runs on this volume that could be followed."""

@@ -5,25 +5,32 @@ from __future__ import annotations
 import os
 import re
 import signal
-import zlib
 from functools import cache
 from pathlib import Path
 
 from . import mariadb_contents as contents
-from .engine import Engine, Need, Trouble, copy_tree, remove_tree, run, sockets_of
+from . import mariadb_replication as replication
+from .engine import Need, Trouble, copy_tree, remove_tree, run, sockets_of
+from .mariadb_contents import SUPERUSER
+from .mariadb_pairs import COPIED, Pairing
 from .mysql_wire import Session, literal, name
 from .processes import end_all
 from .settings import Settings
 from .wire import Refused
 
-SUPERUSER = contents.SUPERUSER
 DAEMON = "/usr/sbin/mariadbd"
 MIB = 1 << 20
 MOST_POOL, LEAST_POOL = 64 * MIB, 16 * MIB
 """Of InnoDB's pool of pages: a real node of this size would have it to itself, here hundreds share a machine."""
 CONTENT, CODE = "dump", "code"
 """In the folder of a dump: all of it; and again its views, routines, triggers and events."""
-FIRST = f"flush privileges;\nrename user root@localhost to {SUPERUSER}@localhost;\n{contents.NOTES}\n"
+FIRST = f"""\
+flush privileges;
+rename user root@localhost to {SUPERUSER}@localhost;
+delete from mysql.global_priv where user = 'root';
+delete from mysql.proxies_priv where user = 'root';
+{contents.NOTES}
+"""
 NUMBERS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 NAMED_ELSE = {"default_time_zone": "time_zone", "transaction_isolation": "tx_isolation"}
 """Options that are called otherwise as variables."""
@@ -43,7 +50,7 @@ def _known() -> frozenset[str]:
     return frozenset(line.split()[0].replace("-", "_") for line in told.splitlines()[1:] if line.strip())
 
 
-class MariaDB(Engine):
+class MariaDB(Pairing):
     stop_signal = signal.SIGTERM
 
     def __init__(self, volume: Path):
@@ -62,7 +69,7 @@ class MariaDB(Engine):
 
     @property
     def socket(self) -> Path:
-        return self.sockets / "mariadb.sock"
+        return self.sockets / replication.SOCKET
 
     # Its data
 
@@ -80,13 +87,17 @@ class MariaDB(Engine):
     def copy(self, into: Path) -> None:
         self._hot_copy(self.volume, into)
 
-    def _hot_copy(self, source: Path, into: Path) -> None:
+    def follow(self, volume: str, into: Path) -> None:
+        self._hot_copy(self.volume.parent / volume, into, volume)
+
+    def _hot_copy(self, source: Path, into: Path, leader: str = "") -> None:
         """Its files as they are, then what was written to them in the meantime, until all are of one moment."""
         made = into.with_name(f"{into.name}.new")
         remove_tree(made)
-        where = (f"--socket={sockets_of(source.name)}/mariadb.sock", f"--user={SUPERUSER}")
+        where = (f"--socket={sockets_of(source.name)}/{replication.SOCKET}", f"--user={SUPERUSER}")
         run("mariabackup", f"--defaults-file={source}/my.cnf", "--backup", *where, f"--target-dir={made}")
         run("mariabackup", "--prepare", f"--target-dir={made}")
+        (made / COPIED).write_text(leader)
         os.replace(made, into)
 
     def fits(self, data: Path) -> bool:
@@ -101,6 +112,7 @@ class MariaDB(Engine):
         self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         (self.volume / "tmp").mkdir(mode=0o700, exist_ok=True)
+        self._followers = settings.followers
         chosen = self.wished(settings)
         taken = {n: _here(n, v) for n, v in chosen.items() if n in _known() and not _unknown_zone(n, v)}
         self.ignored_, lines = sorted(settings.settings.keys() - taken.keys()), taken | self._own(settings)
@@ -114,7 +126,10 @@ class MariaDB(Engine):
         changed = {key for key in before.keys() | lines.keys() if before.get(key) != lines.get(key)}
         if written and (changed - lines.keys() or not self._can_follow(changed)):
             return Need.RESTART
-        return Need.RELOAD if written or any(secured) else Need.NOTHING
+        if written or any(secured):
+            self._take_up(self._session)
+            return Need.RELOAD
+        return Need.NOTHING
 
     def _can_follow(self, changed: set[str]) -> bool:
         """Whether a server that runs can be told of these."""
@@ -141,7 +156,7 @@ class MariaDB(Engine):
             "innodb_buffer_pool_size": str(pool),
             "innodb_log_file_size": "16777216",
             "innodb_use_native_aio": "0",  # what a machine has of it is shared by all
-            "server_id": str(zlib.crc32(settings.volume.encode()) or 1),
+            **replication.settings_of(settings),
             **(secured if settings.certificate else {}),
         }
 
@@ -150,6 +165,7 @@ class MariaDB(Engine):
 
     def clear(self) -> None:
         self._close()
+        self.forget()
         end_all(lambda line: f"--defaults-file={self.file}\0" in line and line.startswith(DAEMON))
 
     def answers(self) -> None:
@@ -157,6 +173,8 @@ class MariaDB(Engine):
             if self._session is None:
                 self._session = self.session()
             self._session.ask("select 1")
+            if self.copied() == "":
+                self.begin_afresh(self._session)
         except Refused as error:
             self._close()
             raise Trouble(f"{self.version} does not answer: {error}") from error
@@ -174,13 +192,13 @@ class MariaDB(Engine):
 
     def apply(self, settings: Settings) -> None:
         try:
-            with self.session() as session:
-                self._follow(session)
+            # What is changed here waits for the standby as all commits do: not for long, for there is more to do.
+            with self.session("", 2 if settings.awaited else 30) as session:
                 contents.apply(session, settings)
         except Refused as error:
             raise Trouble(f"users, databases and privileges are not as they shall be: {error}") from error
 
-    def _follow(self, session: Session) -> None:
+    def _take_up(self, session: Session) -> None:
         """Have the variables that can be changed while it runs as its file says; take up certificate and key."""
         rows = session.ask(
             "select lower(variable_name), global_value, variable_type"
