@@ -25,6 +25,7 @@ from .processes import end_all
 from .settings import Settings, Status, read, write
 from .tasks import Tasks
 from .volume import Volume
+from .wire import Refused
 
 SETTINGS, STATUS, ALIVE, LOG = "settings.json", "status.json", "alive", "log"
 FAILURES = 3
@@ -73,6 +74,7 @@ class Agent:
         """When a follower last heard from its leader (monotonic)."""
         self.mark: tuple[str, float, str] = ("", 0.0, "")
         """The follower that commits wait for, since when, and how far the server had written a little later."""
+        self.said: dict[str, object] = {}
         self.told, self.ending = True, False
         self.awake, self.alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -110,7 +112,7 @@ class Agent:
                 self.settings = read(self.folder / SETTINGS)
             assert self.settings is not None
             ready = self._step(self.settings)
-        except Trouble as error:
+        except (Trouble, Refused, OSError) as error:  # a full disk, too: the server is not to go down with its agent
             self.status.ready, self.status.reason = False, str(error)
             if not isinstance(error, Unfinished):
                 self.status.standing = ""
@@ -290,9 +292,12 @@ class Agent:
         if self.settings is not None and self.settings.several:
             self.status.beat = time.monotonic()
         said = asdict(self.status)
-        if said != getattr(self, "_said", None):
-            write(self.folder / STATUS, said, lasting=False)
-            self._said = said
+        if said != self.said:
+            try:
+                write(self.folder / STATUS, said, lasting=False)
+                self.said = said
+            except OSError as error:
+                print(f"{STATUS}: {error}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
