@@ -67,7 +67,7 @@ def _fabric(ledger: MemoryLedger, machines_of: Machines, resolvers_of: Resolvers
         plugged,
     )
     there = [*servers_there, *(resolvers.told(ledger, host) for host in others)]
-    serving = [*routers.hosts(ledger), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports))]
+    serving = [*routers.hosts(ledger, served), *resolvers_of(ledger, ways, (p.link for h in there for p in h.ports))]
     hosts = (*there, *machines.advertising(serving, plugged, ways))
     filters = chain(security.filters(ledger), (plane.filter for plane in planes), databases.filters(ledger))
     fabric = Fabric(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hideaway.cloud.gateways import Gateway, GatewayIp, GatewayNetwork
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.cloud.network import Ip, PrivateNetwork
+from hideaway.cloud.network import Ip, PrivateNetwork, Vpc
 from hideaway.cloud.places import region_of
 from hideaway.compile.common import because, by_age, interface, is_v6, leaving, single
 
@@ -38,6 +40,37 @@ def served_networks(ledger: MemoryLedger) -> list[Served]:
             if gateway and inside and public:
                 found[key] = Served(network=attachment, inside=inside, public=public[0])
     return list(found.values())
+
+
+def ways_out(ledger: MemoryLedger, served: Sequence[Served]) -> dict[str, Served]:
+    """Private Network's id -> the attachment whose default route is followed there.
+
+    Its own oldest one that pushes it; else, where it takes the default routes of its VPC's networks, the VPC's oldest.
+    """
+    found: dict[str, Served] = {}
+    for one in served:
+        if one.network.push_default_route:
+            found.setdefault(one.network.private_network_id, one)
+    own = dict(found)
+    for vpc in ledger.find(Vpc):
+        networks = members(ledger, vpc)
+        offered = [own[n.id] for n in networks if n.id in own]
+        if offered and routed(vpc, networks):
+            oldest = min(offered, key=lambda one: (one.network.created_at, one.network.id))
+            for private in networks:
+                if private.default_route_propagation_enabled:
+                    found.setdefault(private.id, oldest)
+    return found
+
+
+def members(ledger: MemoryLedger, vpc: Vpc) -> list[PrivateNetwork]:
+    """The VPC's Private Networks, by id."""
+    return sorted(ledger.find(PrivateNetwork, ref=vpc.id), key=lambda n: n.id)
+
+
+def routed(vpc: Vpc, networks: Sequence[PrivateNetwork]) -> bool:
+    """Whether the VPC has a router: routing is on and there is something to join."""
+    return vpc.routing_enabled and len(networks) >= 2
 
 
 def fault(ledger: MemoryLedger, attachment: GatewayNetwork) -> str | None:

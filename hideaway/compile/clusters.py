@@ -10,7 +10,7 @@ import msgspec
 from hideaway.cloud.kubernetes import Access, Cluster, Node, Pool
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.servers import Server
-from hideaway.compile.attachments import Served
+from hideaway.compile.attachments import Served, ways_out
 from hideaway.compile.common import DEFAULT_V4, DEFAULT_V6, bare, because, by_age, edge_routes, leaving, network, single
 from hideaway.fabric.model import (
     EDGE,
@@ -49,6 +49,9 @@ def planes(ledger: MemoryLedger, machines: Sequence[Host], served: Sequence[Serv
     gateways: dict[str, list[Served]] = defaultdict(list)
     for one in served:
         gateways[one.network.private_network_id].append(one)
+    for private, one in ways_out(ledger, served).items():
+        if one not in gateways[private]:
+            gateways[private].append(one)
     found = []
     for cluster in ledger.find(Cluster):
         address = single(cluster.address)

@@ -10,9 +10,10 @@ import msgspec
 from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.naming import domain, host_name
 from hideaway.cloud.network import Ip, PrivateNetwork, Vpc
+from hideaway.compile.attachments import members, routed
 from hideaway.compile.common import because, by_age, is_v6, on_link, short
 from hideaway.compile.segments import resolver_addresses, subnets
-from hideaway.compile.ways import Way, Ways, members, routed, routes
+from hideaway.compile.ways import Way, Ways, routes
 from hideaway.fabric.model import EDGE, RESOLVER_V4, Host, Port, Resolver, Role, Route
 from hideaway.fabric.services import Hop, Lease, Names, Record, Zone
 

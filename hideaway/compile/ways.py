@@ -11,7 +11,7 @@ from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import PrivateNetwork, Vpc
 from hideaway.cloud.network import Route as CustomRoute
 from hideaway.cloud.routing import next_hop
-from hideaway.compile.attachments import Served
+from hideaway.compile.attachments import Served, members, routed, ways_out
 from hideaway.compile.common import (
     DEFAULT_V4,
     bare,
@@ -48,27 +48,24 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ways_of(ledger: MemoryLedger, served: Sequence[Served]) -> Ways:
-    """What each Private Network offers: the oldest gateway's default route, the VPC's networks, custom routes."""
+    """What each Private Network offers: the oldest gateway's default route, the VPC's networks, custom routes, and last
+    the default route of another of the VPC's networks."""
     found: dict[str, list[Way]] = defaultdict(list)
     for one in served:
         if one.network.push_default_route:
             way = Way(destination=DEFAULT_V4, via=bare(one.inside), because=because(one.network))
             found[one.network.private_network_id].append(way)
+    out = ways_out(ledger, served)
     for vpc in ledger.find(Vpc):
         networks, custom = members(ledger, vpc), hops(ledger, vpc)
         for private in networks:
             found[private.id] += _offered(vpc, private, networks, custom)
+            another = out.get(private.id)
+            if another is not None and another.network.private_network_id != private.id:
+                routers = (bare(first_of(s)) for s in subnets(private) if not is_v6(s))
+                reason = because(another.network)
+                found[private.id] += (Way(destination=DEFAULT_V4, via=via, because=reason) for via in routers)
     return found
-
-
-def members(ledger: MemoryLedger, vpc: Vpc) -> list[PrivateNetwork]:
-    """The VPC's Private Networks, by id."""
-    return sorted(ledger.find(PrivateNetwork, ref=vpc.id), key=lambda n: n.id)
-
-
-def routed(vpc: Vpc, networks: Sequence[PrivateNetwork]) -> bool:
-    """Whether the VPC has a router: routing is on and there is something to join."""
-    return vpc.routing_enabled and len(networks) >= 2
 
 
 def _offered(

@@ -176,12 +176,22 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Router(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Makes its host a router between its ports; stateless first-match rules (the vendor's network ACL) filter there.
 
-    rules' network is the source, to the destination; ports are the destination's.
+    rules' network is the source, to the destination; ports are the destination's. leaving: who may send where, where
+    not everybody may follow its default route.
     """
 
+    leaving: Leaving | None = None
     rules: tuple[RouterRule, ...] = ()
     default_v4: Action = Action.ACCEPT
     default_v6: Action = Action.ACCEPT
+
+
+class Leaving(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What comes in by other ports than these (their ids) goes to inside networks only (IPv4, none in another)."""
+
+    ports: tuple[str, ...]
+    inside: tuple[str, ...]
+    because: str = ""
 
 
 class RouterRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):

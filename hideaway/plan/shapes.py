@@ -118,7 +118,8 @@ def _router(router: Router | None) -> Router | None:
     if router is None:
         return None
     rules = tuple(msgspec.structs.replace(r, because="", which="") for r in router.rules)
-    return msgspec.structs.replace(router, rules=rules)
+    leaving = router.leaving and msgspec.structs.replace(router.leaving, because="")
+    return msgspec.structs.replace(router, rules=rules, leaving=leaving)
 
 
 def _ways(host: Host) -> tuple[Way, ...]:

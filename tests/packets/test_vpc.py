@@ -10,7 +10,7 @@ import pytest
 
 from hideaway.cli.demo.probes import PORT
 from tests.cloud_under_test import cloud
-from tests.packets.tenant import INSTANCE, IPAM, VPC, Machine, Tenant
+from tests.packets.tenant import GATEWAY, INSTANCE, IPAM, VPC, Machine, Tenant
 
 pytestmark = [pytest.mark.packets, pytest.mark.slow]
 FAR_V4, FAR_V6 = "10.99.0.1", "fd99::1"
@@ -152,6 +152,31 @@ def test_a_custom_route_to_a_gateway_that_pushes_no_default(stage: Stage) -> Non
         unroute(stage, made)
         tenant.detach(attachment)
     assert tenant.leaves_with("ann") is None
+
+
+def test_a_network_takes_the_default_route_of_another(stage: Stage) -> None:
+    """Through the VPC's router, by the other network's gateway; who did not ask for it does not leave that way."""
+    tenant = stage.tenant
+    gateway, address = tenant.gateway("shared")
+    attachment = tenant.attach(gateway, stage.one)
+    taking = f"{VPC}/private-networks/{stage.two}"
+    try:
+        assert tenant.leaves_with("ann") == address
+        assert tenant.leaves_with("bob") is None
+        router = tenant.subnets(stage.two)[0].replace(".0/22", ".1")
+        tenant.inside("bob", "ip", "route", "add", "default", "via", router)
+        assert tenant.leaves_with("bob") is None, "a route of one's own making does not help"
+        tenant.inside("bob", "ip", "route", "delete", "default", "via", router)
+        tenant.call("PATCH", taking, default_route_propagation_enabled=True)
+        tenant.settled()
+        assert tenant.leaves_with("bob") == address
+        assert tenant.ask("ann", stage.bob.v4(stage.two)) == stage.ann.v4(stage.one)
+        tenant.call("PATCH", taking, default_route_propagation_enabled=False)
+        tenant.settled()
+        assert tenant.leaves_with("bob") is None
+    finally:
+        tenant.detach(attachment)
+        tenant.call("DELETE", f"{GATEWAY}/gateways/{gateway}?delete_ip=true")
 
 
 # Network ACLs

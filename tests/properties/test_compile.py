@@ -31,7 +31,8 @@ def clouds(draw: st.DrawFn) -> Cloud:
     networks = []
     for _ in range(draw(st.integers(1, 2))):
         vpc = cloud.vpc(routing_enabled=draw(flag), custom_routes_propagation_enabled=draw(flag))
-        networks += [cloud.network(vpc) for _ in range(draw(st.integers(0, 3)))]
+        number = draw(st.integers(0, 3))
+        networks += [cloud.network(vpc, default_route_propagation_enabled=draw(flag)) for _ in range(number)]
         if draw(flag):
             cloud.acl(vpc, AclRule(protocol="TCP", dst_port_low=22), v6=draw(flag), default="drop")
     some = st.lists(st.sampled_from(networks), unique_by=lambda n: n.id, max_size=2) if networks else st.just([])
@@ -220,17 +221,16 @@ def test_status_and_packets_agree_on_who_reaches_the_internet(ledger: MemoryLedg
 
 
 def _leaves(fabric: Fabric, host: Host) -> bool:
-    """Whether a host's IPv4 default route leads to a port that a gateway masquerades."""
+    """Whether a host's IPv4 default route leads, by routers that let it, to a port that a gateway masquerades."""
     for route in host.routes:
         if route.destination == "0.0.0.0/0":
             link = next(p.link for p in host.ports if p.id == route.port)
-            return any(
-                p.id in g.gateway.masquerade
-                for g in fabric.hosts
-                if g.gateway
-                for p in g.ports
-                if p.link == link and any(a.split("/")[0] == route.via for a in p.addresses)
-            )
+            for hop in fabric.hosts:
+                for port in hop.ports:
+                    if port.link == link and any(a.split("/")[0] == route.via for a in port.addresses):
+                        if hop.router and hop.router.leaving:
+                            return port.id in hop.router.leaving.ports and _leaves(fabric, hop)
+                        return hop.gateway is not None and port.id in hop.gateway.masquerade
     return False
 
 

@@ -148,6 +148,9 @@ def _router(host: Host, rule: Listed) -> Count | None:
     router = host.router
     if router is None:
         return None
+    if rule.comment == "leaving" and router.leaving is not None:
+        says = "networks that take no other's default route do not leave by it"
+        return Count(host=host.id, says=says, verdict="drop", because=router.leaving.because)
     if rule.comment == "policy":
         v6 = "ipv6" in rule.text
         policy: Action = router.default_v6 if v6 else router.default_v4

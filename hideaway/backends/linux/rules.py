@@ -338,13 +338,17 @@ def _router_table(step: SetRules) -> str:
         return _no_table("router")
     return _table(
         "router",
-        _chain("forward", _router_forward(step.router)),
+        _chain("forward", _router_forward(step.router, step.ports)),
         _chain("input", _input("ct state established,related accept", *_listeners(step))),
     )
 
 
-def _router_forward(router: Router) -> Iterator[str]:
+def _router_forward(router: Router, ports: Iterable[Port]) -> Iterator[str]:
     yield "type filter hook forward priority filter; policy drop;"
+    if router.leaving is not None:
+        free = _any(port.name for port in ports if port.id in router.leaving.ports)
+        match = f"meta nfproto ipv4 iifname != {free} ip daddr != {{ {', '.join(router.leaving.inside)} }}"
+        yield _counted(match, "drop", "leaving")
     for number, rule in enumerate(router.rules):
         yield _counted(_router_match(rule), rule.action.value, f"rule {number}")
     yield _counted("meta nfproto ipv4", router.default_v4.value, "policy")

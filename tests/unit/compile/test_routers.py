@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
-from hideaway.cloud.network import AclRule
+from hideaway.cloud.network import AclRule, PrivateNetwork
 from hideaway.cloud.servers import PrivateNic
 from hideaway.fabric.model import Action, Host, Role, Router
 from tests.unit.compile.factory import Cloud
@@ -187,3 +189,43 @@ def test_a_gateway_knows_the_way_back_to_the_vpcs_other_networks() -> None:
     gateway = cloud.gateway()
     cloud.attach(gateway, first)
     assert table(cloud.host(gateway))["172.16.4.0/22"] == "172.16.0.1"
+
+
+def test_a_default_route_is_taken_by_networks_that_want_it_and_by_no_others() -> None:
+    cloud = Cloud()
+    vpc = cloud.vpc()
+    near = cloud.network(vpc)
+    taker = cloud.network(vpc, default_route_propagation_enabled=True)
+    other = cloud.network(vpc)
+    gateway = cloud.gateway()
+    attachment = cloud.attach(gateway, near)
+    hosts = {n.id: cloud.host(cloud.server(n)) for n in (near, taker, other)}
+    defaults = {id_: [r.via for r in host.routes if r.destination == "0.0.0.0/0"] for id_, host in hosts.items()}
+    inside = next(p for p in cloud.host(gateway).ports if p.link == near.id).addresses[0].split("/")[0]
+    assert defaults == {near.id: [inside], taker.id: [first(taker)], other.id: []}
+    router = cloud.host(vpc)
+    assert [(r.via, r.because) for r in router.routes if r.destination == "0.0.0.0/0"] == [
+        (inside, f"vpcgw/gateway_network:{attachment.id}")
+    ]
+    assert router.router is not None
+    assert router.router.leaving is not None
+    assert router.router.leaving.ports == (f"router-{taker.id}",)
+    assert not any(n.startswith("0.0.0.0") for n in router.router.leaving.inside)
+    cloud.change(attachment, push_default_route=False)
+    assert cloud.host(vpc).router.leaving is None  # type: ignore[union-attr]
+
+
+def test_a_gateway_of_its_own_comes_before_another_networks() -> None:
+    cloud = Cloud()
+    vpc = cloud.vpc()
+    elsewhere = cloud.network(vpc)
+    here = cloud.network(vpc, default_route_propagation_enabled=True)
+    cloud.attach(cloud.gateway(), elsewhere)
+    own = cloud.attach(cloud.gateway(), here)
+    (route,) = [r for r in cloud.host(cloud.server(here)).routes if r.destination == "0.0.0.0/0"]
+    assert route.because == f"vpcgw/gateway_network:{own.id}"
+
+
+def first(network: PrivateNetwork) -> str:
+    """The router's address in a network."""
+    return str(ipaddress.ip_network(network.subnets[0].subnet)[1])
