@@ -25,7 +25,7 @@ from hideaway.cloud.balancer_parts import (
 )
 from hideaway.cloud.balancers import Backend, Certificate, Frontend, LbAcl, LbRoute
 from hideaway.cloud.memory import MemoryLedger
-from hideaway.compile.common import DEFAULT_V4, by_age, is_v6, network
+from hideaway.compile.common import DEFAULT_V4, by_age, interface, is_v6, network
 from hideaway.fabric import balancing as fabric
 
 EVERYONE = [DEFAULT_V4]
@@ -57,7 +57,10 @@ PARTS = {
     HttpFilter.HTTP_HEADER_MATCH: fabric.Part.HEADER_IS,
 }
 VERDICTS = {AclActionType.ALLOW: fabric.Verdict.ACCEPT, AclActionType.DENY: fabric.Verdict.REFUSE}
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110's token
+TOKEN = re.compile(r"[0-9A-Za-z_.-]+")  # what of RFC 9110's tokens is used
+HOST = re.compile(r"(?=.{1,253}$)([0-9A-Za-z_-]{1,63}\.)*[0-9A-Za-z_-]{1,63}")
+SCHEME = re.compile(r"[A-Za-z][0-9A-Za-z+.-]*")
+LONGEST = 2**31 - 1  # milliseconds
 CHECK_USER = "postgres"  # PostgreSQL's protocol begins with a user; the vendor's check needs none (assumed)
 
 
@@ -72,14 +75,14 @@ def pool(backend: Backend) -> fabric.Pool:
         servers=tuple(backend.pool),
         http=backend.forward_protocol == Protocol.HTTP,
         balance=ALGORITHMS[backend.forward_port_algorithm],
-        cookie=_plain(backend.sticky_sessions_cookie_name) if backend.sticky_sessions == Sticky.COOKIE else "",
+        cookie=_token(backend.sticky_sessions_cookie_name) if backend.sticky_sessions == Sticky.COOKIE else "",
         sticky=backend.sticky_sessions == Sticky.TABLE,
         check=check(backend.health_check),
         announce=announce,
         tls=backend.ssl_bridging,
         verify=not backend.ignore_ssl_server_verify,
-        host_name=_plain(backend.host),
-        spare=_plain(backend.failover_host or ""),
+        host_name=_token(backend.host),
+        spare=_host(backend.failover_host or ""),
         cut_when_down=backend.on_marked_down_action == MarkedDown.SHUTDOWN_SESSIONS,
         retries=backend.max_retries,
         redispatch=backend.redispatch_attempt_count or 0,
@@ -105,8 +108,8 @@ def check(asked: HealthCheck) -> fabric.Check:
         transient_delay=_milliseconds(asked.transient_check_delay),
         timeout=asked.check_timeout or None,
         announce=asked.check_send_proxy,
-        method=_plain(http.method) or "GET",
-        path=_plain(http.uri) or "/",
+        method=_token(http.method) or "GET",
+        path=_path(http.uri) or "/",
         host_name=_plain(http.host_header),
         server_name=_plain(getattr(config, "sni", "")),
         status=http.code or 200,
@@ -136,8 +139,11 @@ def frontend(ledger: MemoryLedger, asked: Frontend) -> fabric.Frontend | None:
 
 def admission(acl: LbAcl, http: bool) -> fabric.Admission | None:
     """An ACL; None where it can match nobody, or speaks of requests where there are none."""
-    match, redirect = acl.match or AclMatch(ip_subnet=EVERYONE), acl.action.redirect
-    if not http and (match.http_filter != HttpFilter.NONE or redirect is not None):
+    match, asked = acl.match or AclMatch(ip_subnet=EVERYONE), acl.action.redirect
+    redirect = _redirect(asked) if asked else None
+    if not http and (match.http_filter != HttpFilter.NONE or asked is not None):
+        return None
+    if redirect is not None and not (redirect.scheme or redirect.location):
         return None
     sources, request = _sources(match), _request(match)
     never = sources == () or (request is not None and not request.values)
@@ -150,7 +156,7 @@ def admission(acl: LbAcl, http: bool) -> fabric.Admission | None:
         sources=None if never else sources,
         request=None if never else request,
         inverted=match.invert and not never,
-        redirect=_redirect(redirect) if redirect else None,
+        redirect=redirect,
     )
 
 
@@ -169,7 +175,7 @@ def _request(match: AclMatch) -> fabric.Request | None:
         return None
     header = match.http_filter_option or ""
     part = PARTS[match.http_filter]
-    possible = part != fabric.Part.HEADER_IS or HEADER_NAME.fullmatch(header)
+    possible = part != fabric.Part.HEADER_IS or _token(header)
     values = tuple(dict.fromkeys(filter(_plain, match.http_filter_value))) if possible else ()
     return fabric.Request(part=part, values=values, header=header if part == fabric.Part.HEADER_IS else "")
 
@@ -177,7 +183,7 @@ def _request(match: AclMatch) -> fabric.Request | None:
 def _redirect(asked: Redirect) -> fabric.Redirect:
     code = asked.code or 302
     if asked.type == RedirectType.SCHEME:
-        return fabric.Redirect(scheme=_plain(asked.target), code=code)
+        return fabric.Redirect(scheme=asked.target if SCHEME.fullmatch(asked.target) else "", code=code)
     return fabric.Redirect(location=_plain(asked.target), code=code)
 
 
@@ -230,4 +236,19 @@ def _plain(text: str) -> str:
 
 def _milliseconds(seconds: str | None) -> int | None:
     """`0.500s` is 500; None and 0 are None."""
-    return round(float(seconds.removesuffix("s")) * 1000) or None if seconds else None
+    return min(round(float(seconds.removesuffix("s")) * 1000), LONGEST) or None if seconds else None
+
+
+def _path(text: str) -> str:
+    """A text that can stand in a request's first line; "" for another."""
+    return text if text.isprintable() and " " not in text else ""
+
+
+def _token(text: str) -> str:
+    """A text that can be a header's, a cookie's or a method's name; "" for another."""
+    return text if TOKEN.fullmatch(text) else ""
+
+
+def _host(text: str) -> str:
+    """A host name or an address; "" for another text."""
+    return text if HOST.fullmatch(text) or (is_v6(text) and "/" not in text and interface(text)) else ""

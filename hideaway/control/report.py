@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from hideaway.base.tree import Item
+from hideaway.cloud.balancers import Frontend, Lb, LbIp
 from hideaway.cloud.databases import Database, ReadReplica
 from hideaway.cloud.documents import Document
 from hideaway.cloud.faults import Fault
@@ -19,9 +20,11 @@ from hideaway.cloud.memory import MemoryLedger
 from hideaway.cloud.network import Ip, PrivateNetwork
 from hideaway.cloud.node_groups import security_groups_differ
 from hideaway.cloud.servers import PrivateNic, Server, ServerIp
+from hideaway.compile.balancers import SERVICE as BALANCER
 from hideaway.compile.faults import egress_fault
 from hideaway.compile.resolvers import resolver_of
 from hideaway.compile.shells import OUTPUT, SCRIPT
+from hideaway.fabric.balancing import Wellness
 from hideaway.fabric.services import DATABASE, DatabaseFacts, Observed
 
 D = TypeVar("D", bound=Document)
@@ -56,6 +59,7 @@ def report(
         _group("machines", [_machine(ledger, m) for m in found(Machine)]),
         _group("clusters", [_cluster(ledger, c) for c in found(Cluster)]),
         _group("servers", [_server(ledger, s, observed(s.id, SCRIPT)) for s in found(Server) if s.node_id is None]),
+        _group("balancers", [_balancer(ledger, b, observed(b.id, BALANCER)) for b in found(Lb)]),
         _group("databases", [_database(ledger, d, lambda host: observed(host, DATABASE)) for d in found(Database)]),
     ]
     notes = [] if data_plane != "none" else ["no data plane: resources are records, no packet flows"]
@@ -205,6 +209,25 @@ def _server(ledger: MemoryLedger, server: Server, observed: Observed | None) -> 
         healthy=server.state in WELL,
         reason=f"its user data ended with status {status}: see {OUTPUT} in it" if ended and status else "",
         facts={"zone": server.zone, **_addresses(ledger, server.id), **told},
+    )
+
+
+def _balancer(ledger: MemoryLedger, lb: Lb, service: Observed | None) -> Item:
+    """With the servers behind it, as HAProxy sees them."""
+    servers = msgspec.convert(service.facts.get("servers", []), list[Wellness]) if service else []
+    return Item(
+        kind="balancer",
+        name=lb.name,
+        id=lb.id,
+        status=lb.status,
+        healthy=lb.status in WELL and (service is None or service.ready),
+        reason=service.reason if service else "",
+        facts={
+            "zone": lb.zone,
+            "public_ip": ", ".join(ip.ip_address for ip in ledger.find(LbIp, ref=lb.id)) or "none",
+            "ports": ", ".join(str(f.inbound_port) for f in ledger.find(Frontend, ref=lb.id)) or "none",
+            "servers": ", ".join(f"{s.address} {s.check}" for s in servers) or "none",
+        },
     )
 
 

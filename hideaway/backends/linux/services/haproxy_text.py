@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import msgspec
 
+from hideaway.base.patterns import complaint
 from hideaway.fabric.balancing import (
     Admission,
     Announce,
@@ -219,8 +220,10 @@ def _admission(name: str, admission: Admission, http: bool) -> Iterator[str]:
 
 
 def _request(name: str, request: Request) -> Iterator[str]:
+    """A pattern that PCRE2 refuses matches nothing: HAProxy would refuse all of the configuration for it."""
     criterion = CRITERIA.get(request.part) or f"req.hdr({request.header}) -m str"
-    yield from _acl(name, f"{criterion} --", map(quoted, request.values))
+    values = [v for v in request.values if request.part != Part.PATH_MATCHES or not complaint(v)]
+    yield from _acl(name, f"{criterion} --", map(quoted, values)) if values else [f" acl {name} always_false"]
 
 
 def _acl(name: str, criterion: str, patterns: Iterable[str]) -> Iterator[str]:
