@@ -147,6 +147,31 @@ def test_addresses_lead_back_to_names(site: Site) -> None:
             assert f"name = {name}.{network}.internal" in said, said
 
 
+def test_an_address_leads_back_to_the_reverse_name_that_a_user_gave_it(site: Site) -> None:
+    network, (address, _v6) = site.networks["net-a"], site.addresses(site.networks["net-a"], "web")
+    ips = site.call("GET", f"{IPS}?private_network_id={network}&resource_name=web")["ips"]
+    (ip,) = (ip for ip in ips if ip["address"].startswith(f"{address}/"))
+    site.call("PATCH", f"{IPS}/{ip['id']}", {"reverses": [{"hostname": "www.example.com"}]})
+    reverse = ("busybox", "nslookup", address, RESOLVER)
+    site.until(lambda: "name = www.example.com" in site.run("both", *reverse), True, SOON)
+    assert addresses(site, "both", "www.example.com") == {address}
+    assert address in addresses(site, "both", "web")
+    site.call("PATCH", f"{IPS}/{ip['id']}", {"reverses": []})
+    site.until(lambda: "name = web.net-a.internal" in site.run("both", *reverse), True, SOON)
+
+
+def test_a_burst_of_changes_is_followed_to_the_last(site: Site) -> None:
+    """Also by a resolver that is only just starting."""
+    network = site.network("burst")
+    server = site.server("early", network)
+    last = [site.server(f"late{number}", network) for number in range(8)]
+    site.settled()
+    for number in range(8):
+        site.until(lambda n=number: site.tries("late0", "getent", "hosts", f"late{n}.burst.internal"), True, SOON)  # type: ignore[misc]
+    for id_ in (server, *last):
+        site.call("POST", f"{SERVERS}/{id_}/action", {"action": "terminate"})
+
+
 def test_networks_of_other_vpcs_are_known_only_to_who_is_in_them(site: Site) -> None:
     assert addresses(site, "web", "lonely.far.internal") == set()
     assert addresses(site, "lonely", "web.net-a.internal") == set()

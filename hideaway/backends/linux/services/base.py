@@ -50,8 +50,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announced(pid: Path, *argv: str) -> tuple[str, ...]:
-    """A command line for a program that writes its process id once it serves: none is there before it does."""
-    return ("sh", "-c", 'rm -f "$0"; exec "$@"', str(pid), *argv)
+    """A command line for a program that writes its process id once it serves: none is there before it does.
+
+    It reads its files after it minds SIGHUP, so one that comes earlier need not end it.
+    """
+    return ("sh", "-c", 'trap "" HUP; rm -f "$0"; exec "$@"', str(pid), *argv)
 
 
 def digest_of(settings: bytes) -> str:
