@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,6 +244,44 @@ def test_a_bastion_is_switched_off_and_moved(stage: Stage) -> None:
     tenant.call("PATCH", path, bastion_port=PORT)
     tenant.settled()
     assert bastion(stage)
+
+
+def test_doors_lead_in_from_the_machine_outside(stage: Stage) -> None:
+    """To an Instance, and through a bastion to one that has no public address: with the user's own ssh."""
+    outer, bastion = (at_door(stage, name) for name in ("outer", "way-in"))
+    inner = f"root@{stage.inner.v4(stage.network)}"
+    proxy = f"ssh -F {stage.config()} -W %h:%p {bastion[0]} {bastion[1]} bastion@{bastion[2]}"
+    for words, name in (((*outer[:2], f"root@{outer[2]}"), "outer"), (("-o", f"ProxyCommand={proxy}", inner), "inner")):
+        argv = ["ssh", "-F", str(stage.config()), *words, "hostname"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+
+
+def at_door(stage: Stage, host: str) -> tuple[str, str, str]:
+    """How ssh is told where a host's own port is outside: an option, a port, an address."""
+    (door,) = stage.tenant.call("POST", "/hideaway/v1/open", resource=host)["doors"]
+    address, _, port = door["at"].partition(":")
+    return "-p", port, address
+
+
+def test_who_attends_hosts_is_back_when_it_was_killed(stage: Stage) -> None:
+    """Guests come in again, by the same keys, to the same files."""
+    assert stage.ssh(stage.root, "echo kept > /root/kept")[0] == 0
+    (pid,) = attendants(stage)
+    os.kill(pid, signal.SIGKILL)
+    assert stage.tenant.soon(lambda: stage.ssh(stage.root, "cat /root/kept") == (0, "kept\n"), 30)
+    assert bastion(stage)
+
+
+def attendants(stage: Stage) -> list[int]:
+    """The processes, outside, that attend this cloud's hosts."""
+    mark = f"--data\0{stage.folder}/state/data\0".encode()
+    found = []
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if each.name.isdigit() and mark in (each / "cmdline").read_bytes():
+                found.append(int(each.name))
+    return found
 
 
 def test_hosts_are_known_again_whatever_became_of_the_world(stage: Stage) -> None:

@@ -21,6 +21,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SETTLED = 'test -z "$0" || hostname "$0"; cd /root 2> /dev/null; umask 022; exec "$@"'
 KERNELS = ("/proc", "/sys", "/dev", "/run")
 """Places that are the kernel's, or the world's: each root gets its own."""
+SCRATCH = ("/root", "/var/log", "/var/tmp", "/srv", "/mnt")
+"""What can be written to on machines that know no layers."""
 DEEPEST = 2
 """Levels of folders that are gone through for those that can have a layer."""
 COPIED = 1 << 20
@@ -90,11 +92,33 @@ class _Layers:
         try:
             self._over("/", self._root)
         except OSError:
-            self._grow("/", DEEPEST)
+            if self._knows_layers():
+                self._grow("/", DEEPEST)
+            else:
+                self._show_all()
         else:
             for place in _places():
                 with contextlib.suppress(OSError):
                     self._beside(place)
+
+    def _knows_layers(self) -> bool:
+        """Whether this machine has any at all."""
+        empty, trial = (os.path.join(self._base, name) for name in ("empty", "trial"))
+        try:
+            for folder in (empty, trial):
+                os.mkdir(folder, 0o755)
+            self._over(empty, trial)
+            namespaces.detach(trial)
+        except OSError:
+            return False
+        return True
+
+    def _show_all(self) -> None:
+        """The machine's files, not to be written but for a few folders, which are empty."""
+        _show("/", self._root)
+        for folder in SCRATCH:
+            with contextlib.suppress(OSError):
+                namespaces.mount("tmpfs", self._root + folder, "tmpfs", flags=namespaces.MS_NOSUID)
 
     def _over(self, lower: str, target: str) -> None:
         """A layer over a folder. Raises OSError where there can be none: where the kernel would show what lies below
@@ -103,8 +127,8 @@ class _Layers:
         upper, work = (os.path.join(self._base, f"{part}{number}") for part in ("upper", "work"))
         os.mkdir(upper, stat.S_IMODE(os.stat(lower).st_mode))
         os.mkdir(work, 0o700)
-        own = _folders() + lower
-        below = f"{own}:{_escaped(lower)}" if self._alien and os.path.isdir(own) else _escaped(lower)
+        own = _folders() + lower if self._alien else ""
+        below = f"{own}:{_escaped(lower)}" if own and os.path.isdir(own) else _escaped(lower)
         options = f"lowerdir={below},upperdir={upper},workdir={work}"
         try:
             namespaces.mount("overlay", target, "overlay", data=f"{options},userxattr")

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import homes
 
-PLACE = "/var/lib/cloud/instance/scripts/part-001"
+PLACE = "/run/cloud-init/user-data"
 BEGUN, ENDED = "script", "script.status"
 """Beside a host's root: they go with it, and so does what was run."""
 NOTED = '"$@"; echo "$?" > "$0.new"; mv "$0.new" "$0"'
