@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What is too long for `make test`: every recording replayed, every property with Hypothesis' long profile, many more
 # kills, and the benchmark. Each part is ended when it takes longer than its share of an hour.
-# Writes docs/long.md (and the benchmark docs/benchmarks.md); exits non-zero when a part failed. HIDEAWAY_KILLS: kills
-# a test (500).
+# Writes docs/long.md (and the benchmark docs/benchmarks.md); exits non-zero when a part failed. HIDEAWAY_CHANGES: changes
+# a test of kills (1000).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -35,7 +35,7 @@ tail_of() {
 
 part conformance 10 $python -m scripts.conformance
 part properties 20 env HYPOTHESIS_PROFILE=long $python -m pytest -n 2 --durations=10 tests/properties "$@"
-part kills 20 env HIDEAWAY_KILLS="${HIDEAWAY_KILLS:-500}" \
+part kills 30 env HIDEAWAY_CHANGES="${HIDEAWAY_CHANGES:-1000}" \
     $python -m pytest -n 2 --durations=10 -rs tests/packets/test_kills.py "$@"
 part bench 12 $python -m scripts.bench
 
@@ -48,7 +48,7 @@ part bench 12 $python -m scripts.bench
     echo "* of commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- hideaway tests || echo ', with changes')"
     echo "* machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)," \
         "Linux $(uname -r), as uid $(id -u)"
-    echo "* ${HIDEAWAY_KILLS:-500} kills a test"
+    echo "* ${HIDEAWAY_CHANGES:-1000} random changes a test of kills"
     echo
     echo '| part | ended | took |'
     echo '|---|---|---|'

@@ -95,7 +95,9 @@ def settle_due(ledger: Ledger, now: datetime, *, carried: bool) -> int:
 
 
 def settle(ledger: Ledger, document: Document, now: datetime) -> None:
-    """End one document's pending transition."""
+    """End one document's pending transition, unless what ended just before it has changed or taken it along."""
+    if ledger.get(type(document), document.id) != document:
+        return
     result = document.settled(ledger, now)
     if result is None:
         ledger.remove(document)

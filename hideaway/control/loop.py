@@ -116,6 +116,7 @@ class Loop:
     def step(self) -> None:
         """One pass. Raises what it failed with; the next one starts from the whole again."""
         if not self.backend.alive():
+            self.health.revision = -1  # nothing of any is carried out now
             self._taken_up(self.backend.up())
         self._check()
         self._follow_the_clock()

@@ -42,8 +42,8 @@ def observe(
     # Nodes first: a pool waits for its nodes.
     due = sorted(change.ledger.due(change.now.timestamp(), carried=True), key=lambda d: not isinstance(d, Node))
     for document in due:
-        if not document.carried:
-            continue
+        if not document.carried or change.ledger.get(type(document), document.id) != document:
+            continue  # what ended just before it took it along, or changed it: then it has a pass of its own
         if applied.get(type(document), document.id) != document:
             waiting = True
         elif isinstance(document, Errand) and document.task:

@@ -1,12 +1,13 @@
 """A client that changes a cloud at random, from a seed, and remembers every answer it was given.
 
 A change whose answer never came may have happened or not: after each break the walker looks at what is there, and
-checks that everything that was answered is.
+checks that everything that was answered is. What it may do is in moves.py.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,15 +15,42 @@ import httpx
 from tests.cloud_under_test import Cloud
 
 REGION, ZONE = "fr-par", "fr-par-1"
-NETWORKS = f"/vpc/v2/regions/{REGION}/private-networks"
-SERVERS = f"/instance/v1/zones/{ZONE}/servers"
-GATEWAYS = f"/vpc-gw/v2/zones/{ZONE}/gateways"
-ATTACHMENTS = f"/vpc-gw/v2/zones/{ZONE}/gateway-networks"
-GROUPS = f"/instance/v1/zones/{ZONE}/security_groups"
-CLUSTERS = f"/k8s/v1/regions/{REGION}/clusters"
-POOLS = f"/k8s/v1/regions/{REGION}/pools"
+VPC, INSTANCE = f"/vpc/v2/regions/{REGION}", f"/instance/v1/zones/{ZONE}"
+GATEWAY, LB = f"/vpc-gw/v2/zones/{ZONE}", f"/lb/v1/zones/{ZONE}"
+K8S, RDB = f"/k8s/v1/regions/{REGION}", f"/rdb/v1/regions/{REGION}"
 
-MOST = {"network": 3, "server": 4, "gateway": 2, "attachment": 3, "rule": 4, "nic": 5}
+LISTS = {
+    "vpc": (f"{VPC}/vpcs", "vpcs"),
+    "network": (f"{VPC}/private-networks", "private_networks"),
+    "route": (f"{VPC}/routes-with-nexthop", "routes"),
+    "server": (f"{INSTANCE}/servers", "servers"),
+    "ip": (f"{INSTANCE}/ips", "ips"),
+    "group": (f"{INSTANCE}/security_groups", "security_groups"),
+    "gateway": (f"{GATEWAY}/gateways", "gateways"),
+    "attachment": (f"{GATEWAY}/gateway-networks", "gateway_networks"),
+    "translation": (f"{GATEWAY}/pat-rules", "pat_rules"),
+    "balancer": (f"{LB}/lbs", "lbs"),
+    "way": (f"{LB}/routes", "routes"),
+    "database": (f"{RDB}/instances", "instances"),
+    "cluster": (f"{K8S}/clusters", "clusters"),
+}
+"""Where each kind is listed, and under which key."""
+NESTED = {
+    "rule": ("group", f"{INSTANCE}/security_groups/{{}}/rules", "rules"),
+    "node": ("cluster", f"{K8S}/clusters/{{}}/nodes", "nodes"),
+    "pool": ("cluster", f"{K8S}/clusters/{{}}/pools", "pools"),
+    "backend": ("balancer", f"{LB}/lbs/{{}}/backends", "backends"),
+    "frontend": ("balancer", f"{LB}/lbs/{{}}/frontends", "frontends"),
+    "acl": ("frontend", f"{LB}/frontends/{{}}/acls", "acls"),
+}
+"""The same of what is listed below each of another kind. What goes takes what is below it along."""
+WITHIN = {"nic": ("server", "private_nics"), "endpoint": ("database", "endpoints")}
+"""What is said in the answer of another kind."""
+ENTAILED = {"route": ("vpc", "vpc_id"), "translation": ("gateway", "gateway_id"), "way": ("frontend", "frontend_id")}
+"""What goes with what it names."""
+LEAVING = ("deleting", "to_delete", "detaching", "stopping")
+
+Item = dict[str, Any]
 
 
 class Broken(Exception):
@@ -30,20 +58,28 @@ class Broken(Exception):
 
 
 class Walker:
-    """Changes a cloud. known: what is there now by kind, id -> its answer; promised: what was answered to be there."""
+    """Changes a cloud. known: what is there now by kind, id -> its answer; there: what was answered to be there."""
 
-    def __init__(self, cloud: Cloud, seed: int):
-        self.cloud, self.random = cloud, random.Random(seed)
-        self.known: dict[str, dict[str, Any]] = {kind: {} for kind in [*MOST, "cluster", "pool"]}
+    def __init__(self, cloud: Cloud, seed: int, moves: tuple[Callable[[Walker], None], ...]):
+        self.cloud, self.random, self.moves = cloud, random.Random(seed), moves
+        self.known: dict[str, dict[str, Item]] = {kind: {} for kind in (*LISTS, *NESTED, *WITHIN)}
+        self.above: dict[tuple[str, str], tuple[str, str]] = {}
         self.there: set[tuple[str, str]] = set()
         self.gone: set[tuple[str, str]] = set()
         self.changes = 0
+        self.done: dict[str, int] = {}
         self.http: httpx.Client | None = None
-        self.group = ""
 
-    def call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = (200, 201, 202, 204)) -> Any:
-        """One request. Raises Broken when no whole answer came; an answer of another status is an error of the test."""
-        if self.http is None:
+    def step(self) -> None:
+        """One random change. Raises Broken."""
+        move, before = self.random.choice(self.moves), self.changes
+        move(self)
+        self.done[move.__name__] = self.done.get(move.__name__, 0) + self.changes - before
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; None where it was refused: what it needs is not there or in the way. Raises Broken when no whole
+        answer came; a fault of the server's is an error of the test."""
+        if self.http is None or self.http.base_url != self.cloud.url:  # a server that was started again is elsewhere
             self.http = self.cloud.http()
         try:
             answer = self.http.request(method, path, json=body)
@@ -52,169 +88,96 @@ class Walker:
             self.http = None
             raise Broken from error
         assert answer.status_code < 500, f"{method} {path}: {answer.status_code} {answer.text}"
-        if answer.status_code not in accept:
-            return None  # refused: what it needs is not there or in the way, e.g. a gateway in transition
+        if answer.status_code >= 300:
+            return None
         return answer.json() if answer.content else {}
 
     def look(self) -> None:
         """Learn what is there, and check it against every answer given so far."""
-        seen: dict[str, dict[str, Any]] = {kind: {} for kind in self.known}
-        seen["network"] = self._listed(NETWORKS, "private_networks")
-        seen["server"] = {i: s for i, s in self._listed(SERVERS, "servers").items() if not s["tags"]}
-        seen["gateway"] = self._listed(GATEWAYS, "gateways")
-        seen["attachment"] = self._listed(ATTACHMENTS, "gateway_networks")
-        groups = self._listed(GROUPS + "?project_default=true", "security_groups")
-        self.group = next(iter(groups), "")
-        if self.group:
-            rules = self.call("GET", f"{GROUPS}/{self.group}/rules")["rules"]
-            seen["rule"] = {r["id"]: r for r in rules if r["editable"]}
-        seen["nic"] = {n["id"]: n for s in seen["server"].values() for n in s["private_nics"]}
-        seen["cluster"] = self._listed(CLUSTERS, "clusters")
-        for cluster_id in seen["cluster"]:
-            seen["pool"] |= self._listed(f"{CLUSTERS}/{cluster_id}/pools", "pools")
-        leaving = ("deleting", "detaching", "stopping")
+        seen = {kind: self._listed(path, key) for kind, (path, key) in LISTS.items()}
+        self.above = {}
+        for kind, (above, path, key) in NESTED.items():
+            seen[kind] = {}
+            for owner in seen[above]:
+                self._below(seen, kind, (above, owner), self._listed(path.format(owner), key))
+        for kind, (above, key) in WITHIN.items():
+            seen[kind] = {}
+            for owner, item in seen[above].items():
+                self._below(seen, kind, (above, owner), {each["id"]: each for each in item[key]})
+        for kind, (above, field) in ENTAILED.items():
+            self.above |= {(kind, id_): (above, item[field]) for id_, item in seen[kind].items() if item.get(field)}
+        for group in seen["group"].values():
+            if group["name"].startswith("kubernetes "):  # a cluster's own, made and deleted with it
+                self.above["group", group["id"]] = ("cluster", group["name"].split()[1])
+        lost = {(kind, id_) for kind, id_ in self.there if id_ not in seen[kind]}
+        assert not lost, f"answered, then lost: {lost}"
         self.known = {
-            kind: {i: v for i, v in items.items() if v.get("status", v.get("state")) not in leaving}
+            kind: {id_: item for id_, item in items.items() if not self._leaves(seen, kind, item)}
             for kind, items in seen.items()
         }
-        lost = {(k, i) for k, i in self.there if i not in seen[k]}
-        assert not lost, f"answered, then lost: {lost}"
-        back = {(k, i) for k, i in self.gone if i in self.known[k]}
+        back = {(kind, id_) for kind, id_ in self.gone if id_ in self.known[kind]}
         assert not back, f"answered as deleted, then there: {back}"
 
-    def _listed(self, path: str, key: str) -> dict[str, Any]:
+    def _leaves(self, seen: dict[str, dict[str, Item]], kind: str, item: Item) -> bool:
+        """Whether something is on its way out, or may be: an endpoint is listed until its instance has changed."""
+        if kind == "endpoint":
+            _, owner = self.above[kind, item["id"]]
+            return bool(seen["database"][owner]["status"] != "ready")
+        return item.get("status", item.get("state")) in LEAVING
+
+    def _below(
+        self, seen: dict[str, dict[str, Item]], kind: str, above: tuple[str, str], items: dict[str, Item]
+    ) -> None:
+        seen[kind] |= items
+        self.above |= {(kind, id_): above for id_ in items}
+
+    def _listed(self, path: str, key: str) -> dict[str, Item]:
         """All pages of a list: what is on its way out is still listed, and there may be much of it."""
-        found: dict[str, Any] = {}
+        found: dict[str, Item] = {}
         page = 1
-        while items := self.call("GET", f"{path}{'&' if '?' in path else '?'}page={page}")[key]:
-            found |= {item["id"]: item for item in items}
+        while (answer := self.call("GET", f"{path}?page={page}")) and answer[key]:
+            listed = [item.get("route", item) for item in answer[key]]  # routes are listed with what they lead to
+            found |= {item["id"]: item for item in listed}
             page += 1
         return found
 
-    def made(self, kind: str, item: Any) -> None:
-        if item is not None:
-            self.known[kind][item["id"]] = item
-            self.there.add((kind, item["id"]))
-            self.changes += 1
-
-    def step(self) -> None:
-        """One random change. Raises Broken."""
-        actions = (
-            self.add_network, self.add_server, self.add_server, self.add_gateway, self.attach, self.attach,
-            self.add_rule, self.add_rule, self.add_nic, self.add_nic, self.add_cluster, self.resize,
-            self.drop_rule, self.detach, self.drop_server, self.drop_nic, self.power, self.drop_gateway,
-        )  # fmt: skip
-        self.random.choice(actions)()
-
-    def _pick(self, kind: str) -> str | None:
-        ids = sorted(self.known[kind])
+    def pick(self, kind: str, wanted: Callable[[Item], bool] = lambda _: True) -> str | None:
+        """One of a kind, at random; None where there is none."""
+        ids = sorted(id_ for id_, item in self.known[kind].items() if wanted(item))
         return self.random.choice(ids) if ids else None
 
-    def _room(self, kind: str) -> bool:
-        return len(self.known[kind]) < MOST[kind]
+    def room(self, kind: str, most: int) -> bool:
+        return len(self.known[kind]) < most
 
-    def add_network(self) -> None:
-        if self._room("network"):
-            self.made("network", self.call("POST", NETWORKS, {"name": "net"}))
+    def add(self, kind: str, path: str, body: Any, key: str = "", above: tuple[str, str] | None = None) -> Item | None:
+        """Make one; key: where in the answer it is said."""
+        answer = self.call("POST", path, body)
+        if answer is None:
+            return None
+        item: Item = answer[key] if key else answer
+        self.changes += 1
+        if not item["id"]:  # an endpoint that is yet to come
+            return item
+        self.known[kind][item["id"]] = item
+        self.there.add((kind, item["id"]))
+        if above is not None:
+            self.above[kind, item["id"]] = above
+        return item
 
-    def add_server(self) -> None:
-        if self._room("server"):
-            body = {"name": "srv", "commercial_type": "DEV1-S", "image": "ubuntu_jammy", "dynamic_ip_required": True}
-            made = self.call("POST", SERVERS, body)
-            self.made("server", made and made["server"])
-            if made:
-                self.call("POST", f"{SERVERS}/{made['server']['id']}/action", {"action": "poweron"})
+    def alter(self, method: str, path: str, body: Any = None) -> Any:
+        """Change something that stays."""
+        answer = self.call(method, path, body)
+        self.changes += answer is not None
+        return answer
 
-    def power(self) -> None:
-        server = self._pick("server")
-        if server:
-            action = self.random.choice(["poweron", "poweroff", "reboot"])
-            self.changes += self.call("POST", f"{SERVERS}/{server}/action", {"action": action}) is not None
-
-    def add_nic(self) -> None:
-        server, network = self._pick("server"), self._pick("network")
-        if server and network and self._room("nic"):
-            made = self.call("POST", f"{SERVERS}/{server}/private_nics", {"private_network_id": network})
-            self.made("nic", made and made["private_nic"])
-
-    def drop_nic(self) -> None:
-        nic = self._pick("nic")
-        if nic:
-            server = self.known["nic"][nic]["server_id"]
-            self._drop("nic", nic, f"{SERVERS}/{server}/private_nics/{nic}")
-
-    def drop_server(self) -> None:
-        server = self._pick("server")
-        if server and self.random.random() < 0.5:
-            for nic in [n for n, v in self.known["nic"].items() if v["server_id"] == server]:
-                self.there.discard(("nic", nic))
-                del self.known["nic"][nic]
-            self.there.discard(("server", server))
-            done = self.call("POST", f"{SERVERS}/{server}/action", {"action": "terminate"})
-            if done is not None:
-                del self.known["server"][server]
-                self.gone.add(("server", server))
-                self.changes += 1
-
-    def add_gateway(self) -> None:
-        if self._room("gateway"):
-            body = {"name": "gw", "type": "VPC-GW-S", "enable_smtp": False, "enable_bastion": False}
-            self.made("gateway", self.call("POST", GATEWAYS, body))
-
-    def drop_gateway(self) -> None:
-        gateway = self._pick("gateway")
-        used = {a["gateway_id"] for a in self.known["attachment"].values()}
-        if gateway and gateway not in used:
-            self._drop("gateway", gateway, f"{GATEWAYS}/{gateway}?delete_ip=true")
-
-    def attach(self) -> None:
-        gateway, network = self._pick("gateway"), self._pick("network")
-        if gateway and network and self._room("attachment"):
-            body = {
-                "gateway_id": gateway, "private_network_id": network, "enable_masquerade": True,
-                "push_default_route": self.random.random() < 0.8,
-            }  # fmt: skip
-            self.made("attachment", self.call("POST", ATTACHMENTS, body))
-
-    def detach(self) -> None:
-        attachment = self._pick("attachment")
-        if attachment:
-            self._drop("attachment", attachment, f"{ATTACHMENTS}/{attachment}")
-
-    def add_rule(self) -> None:
-        if self.group and self._room("rule"):
-            port = self.random.randrange(1000, 2000)
-            body = {
-                "protocol": "TCP", "direction": "inbound", "action": self.random.choice(["accept", "drop"]),
-                "ip_range": "0.0.0.0/0", "dest_port_from": port, "position": 1, "editable": True,
-            }  # fmt: skip
-            made = self.call("POST", f"{GROUPS}/{self.group}/rules", body)
-            self.made("rule", made and made["rule"])
-
-    def drop_rule(self) -> None:
-        rule = self._pick("rule")
-        if rule:
-            self._drop("rule", rule, f"{GROUPS}/{self.group}/rules/{rule}")
-
-    def add_cluster(self) -> None:
-        network = self._pick("network")
-        if network and not self.known["cluster"]:
-            version = self.call("GET", f"/k8s/v1/regions/{REGION}/versions")["versions"][0]["name"]
-            body = {
-                "name": "k", "type": "kapsule", "version": version, "cni": "cilium", "private_network_id": network,
-                "description": "",
-                "pools": [{"name": "p", "node_type": "DEV1-M", "size": 1, "autoscaling": False, "autohealing": False}],
-            }  # fmt: skip
-            self.made("cluster", self.call("POST", CLUSTERS, body))
-
-    def resize(self) -> None:
-        pool = self._pick("pool")
-        if pool:
-            self.changes += self.call("PATCH", f"{POOLS}/{pool}", {"size": self.random.randrange(3)}) is not None
-
-    def _drop(self, kind: str, id_: str, path: str) -> None:
-        self.there.discard((kind, id_))
-        if self.call("DELETE", path) is not None:
-            self.known[kind].pop(id_, None)
+    def drop(self, kind: str, id_: str, path: str, method: str = "DELETE", body: Any = None) -> None:
+        """End something, and all below it."""
+        ending = {(kind, id_)}
+        while below := {each for each, above in self.above.items() if above in ending} - ending:
+            ending |= below
+        self.there -= ending
+        if self.call(method, path, body) is not None:
+            for each, which in ending:
+                self.known[each].pop(which, None)
             self.gone.add((kind, id_))
             self.changes += 1

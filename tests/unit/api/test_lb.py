@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from hideaway.api.lb import PRODUCT
-from hideaway.cloud.balancers import Lb, LbInstance, LbIp
+from hideaway.cloud.balancers import Lb, LbInstance, LbIp, LbPrivateNetwork
 from hideaway.cloud.change import Pace
 from hideaway.cloud.places import REGIONS
 from tests.api_in_process import Cloud
+from tests.invariants import check
 
 ZONE = "/lb/v1/zones/fr-par-1"
 REGION = "/lb/v1/regions/fr-par"
@@ -58,6 +59,24 @@ def test_at_the_recorded_pace_it_passes_through_creating() -> None:
     assert (creating["status"], len(creating["instances"])) == ("creating", 1)
     cloud.clock.advance(3)
     assert cloud.get(one(made))["status"] == "ready"
+    cloud.close()
+
+
+def test_what_goes_with_it_does_not_come_back_when_its_own_change_ends_with_it() -> None:
+    """An attachment whose own transition is due at the very moment when the Load Balancer is gone."""
+    cloud = Cloud(pace=Pace.RECORDED)
+    made = cloud.post(LBS, name="one", type="LB-S")
+    network = cloud.post(NETWORKS)
+    cloud.clock.advance(60)
+    cloud.get(one(made))
+    cloud.post(f"{one(made)}/attach-private-network", private_network_id=network["id"])
+    cloud.delete(one(made))
+    cloud.clock.advance(60)
+    assert cloud.ask("GET", one(made)).status == 404
+    _, ledger = cloud.store.snapshot()
+    check(ledger)
+    assert ledger.find(LbPrivateNetwork) == []
+    assert ledger.find(LbInstance) == []
     cloud.close()
 
 

@@ -159,8 +159,16 @@ def test_a_lost_world_is_built_anew(rig: Rig) -> None:
     rig.run()
     before = rig.backend.present().fabric
     rig.backend.close()
+    up, settled = rig.backend.up, []
+
+    def coming_up() -> bool:
+        settled.append(rig.loop.settled)
+        return up()
+
+    rig.backend.up = coming_up  # type: ignore[method-assign]
     rig.run(1)
     assert rig.backend.present().fabric == before
+    assert settled == [False], "while it is built anew, nothing is said to be there"
 
 
 def test_a_pass_that_fails_settles_nothing(rig: Rig) -> None:
