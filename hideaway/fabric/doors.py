@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -35,6 +36,7 @@ def doors(fabric: Fabric, asked: Asked) -> tuple[Door, ...]:
     return Reckoner().doors(fabric, asked)
 
 
+@lru_cache(maxsize=1 << 16)
 def outside(address: str, network: str) -> str:
     """Where a public address is outside: at the same place in another /15 (198.18.a.b at 127.18.a.b)."""
     host = int(ipaddress.IPv4Address(address)) - int(ipaddress.IPv4Network(INTERNET_V4).network_address)
@@ -42,17 +44,24 @@ def outside(address: str, network: str) -> str:
 
 
 class Reckoner:
-    """Reckons doors, of one Fabric after the other: anew only for hosts that are others than the last time."""
+    """Reckons doors, of one Fabric after the other: anew only for hosts that are others than the last time.
+
+    What does not differ from the last time is the very same tuple.
+    """
 
     def __init__(self) -> None:
         self._filters: dict[str, Filter] = {}
         self._known: dict[str, _Known] = {}
+        self._doors: tuple[Door, ...] = ()
 
     def doors(self, fabric: Fabric, asked: Asked) -> tuple[Door, ...]:
         """See `doors`."""
         self._filters = {f.id: self._same(f) for f in fabric.filters}
+        before = self._known
         self._known = {host.id: self._doors_of(host, tuple(asked.get(host.id, ()))) for host in fabric.hosts}
-        return tuple(sorted(door for known in self._known.values() for door in known.doors))
+        if before.keys() != self._known.keys() or any(before[id_] is not each for id_, each in self._known.items()):
+            self._doors = tuple(sorted(door for known in self._known.values() for door in known.doors))
+        return self._doors
 
     def _same(self, filter_: Filter) -> Filter:
         """The filter as it was known before, if nothing of it is another."""

@@ -139,13 +139,13 @@ def machine(forwards: bool) -> Iterator[Machine]:
 
 
 DRIVER = """
-import json, os, select, signal, sys
+import contextlib, json, os, select, signal, sys
 from pathlib import Path
 from hideaway.backends.linux import LinuxBackend
 from hideaway.fabric.model import Fabric
 from hideaway.fabric.seen import Packet
 from hideaway.plan import plan
-from tests.packets.inside import Inside
+from tests.packets.inside import HOLD, Inside, still
 import tests.packets.test_internet as wanted
 backend = None
 def up(**options):
@@ -168,6 +168,15 @@ def kill():
     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     return bool(select.select([descriptor], [], [], 20)[0])
 def leave(): backend.leave()
+def hold(host, address, port):
+    global held
+    held = contextlib.ExitStack()
+    held.process = held.enter_context(inside.started(host, HOLD, address, str(port)))
+def lives(patience=2.0): return still(held.process, patience)
+def let_go(): held.close()
+def fault():
+    file = backend.folder / "uplink.fault"
+    return file.read_text() if file.exists() else ""
 def doors(): return [[d.address, d.port, d.at, d.at_port] for d in backend.doors()]
 def close(): backend.close()
 print("ready", flush=True)

@@ -127,6 +127,21 @@ def test_filters_hold(scene: Scene) -> None:
     scene.world.become("plain")
 
 
+def test_what_is_revoked_is_cut_and_the_rest_goes_on(scene: Scene) -> None:
+    scene.world.hold("node", FAR_V4, 7)
+    try:
+        assert scene.world.lives() == "lives"
+        for name in ("opened", "detached", "plain"):
+            scene.world.become(name)
+            assert scene.world.lives() == "lives"
+        scene.world.become("closed")
+        assert scene.world.lives(1.0) == "cut"
+        scene.world.become("plain")
+        assert scene.world.lives(1.0) == "cut"
+    finally:
+        scene.world.let_go()
+
+
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "127.18.16.2", MACHINE_V4, "81.2.3.255", RESOLVER, "169.254.43.1", "192.168.1.1", "100.64.0.1",
@@ -210,6 +225,22 @@ def test_nothing_stays_behind(packets: None, tmp_path: Path, way: str) -> None:
             assert bool(on.state() - before) is (way == "nat")
             getattr(world, end)()
             eventually(lambda: on.state() ^ before, frozenset())
+
+
+def test_a_machine_without_a_way_out_has_one_as_soon_as_it_gets_it(packets: None, tmp_path: Path) -> None:
+    """As one that is offline when a cloud is started; what is wrong is told."""
+    can("pasta")
+    tmp_path.chmod(0o777)
+    with machine(forwards=False) as on, driven(on, tmp_path / "w", root=False) as world:
+        on.run("ip", "route", "delete", "default")
+        on.run("ip", "-6", "route", "delete", "default")
+        world.up(internet=True)
+        world.become("plain")
+        eventually(lambda: "pasta" in world.fault(), True)
+        assert world.ask("node", FAR_V4, 80, patience=0.5) is None
+        on.run("ip", "route", "add", "default", "via", "81.2.3.1")
+        eventually(lambda: world.ask("node", FAR_V4, 80), MACHINE_V4)
+        eventually(world.fault, "")
 
 
 def test_off_unless_it_is_wanted(packets: None, tmp_path: Path) -> None:

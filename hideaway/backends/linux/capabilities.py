@@ -81,7 +81,7 @@ END
 
 def capabilities() -> list[Capability]:
     """Packets with and without root, databases, and each program with its version."""
-    found = [_packets(rootless=False), _packets(rootless=True), _databases()]
+    found = [_packets(rootless=False), _packets(rootless=True), _internet(), _databases()]
     return [*found, *(_program(p) for p in PROGRAMS)]
 
 
@@ -169,6 +169,15 @@ def _databases() -> Capability:
     if done.returncode != 0:
         return Capability(name=name, ok=False, remedy=explain(True, done.stderr.strip()), needed=False)
     return Capability(name=name, ok=True, needed=False)
+
+
+def _internet() -> Capability:
+    """Whether `--internet` would have a way, for who asks."""
+    try:
+        require_internet(rootless=os.geteuid() != 0)
+    except Unavailable as error:
+        return Capability(name="internet", ok=False, remedy=str(error), needed=False)
+    return Capability(name="internet", ok=True)
 
 
 def _program(program: _Program) -> Capability:

@@ -41,33 +41,47 @@ class Doors:
         self._lock = threading.Lock()
         self._there: dict[Key, Present] | None = None
         """What the porter holds, as far as is known."""
+        self._wanted: Sequence[Door] = ()
+        """What was wanted when that was so."""
         self._faults: dict[Key, str] = {}
 
-    def attend(self, wanted: Iterable[Door], *, look: bool = False) -> None:
+    def attend(self, wanted: Sequence[Door], *, look: bool = False) -> None:
         """Open what is not open yet and close all but these; what stays is not disturbed.
 
         look: ask the porter what it holds, which may be another than the one that was told before; and have doors back
         at the ports where they belong. Raises HideawayError.
         """
         with self._lock:
+            if wanted is self._wanted and self._there is not None and not look:
+                return
             there = self._listed() if look or self._there is None else self._there
             doors = {_key(door): self._outside(door) for door in wanted}
             gone = [key for key, each in there.items() if key not in doors or doors[key][0] != each.at[0]]
             there = {key: each for key, each in there.items() if key not in gone}
-            made, self._faults, self._there = dict[Key, socket.socket](), {}, None
-            taken = set(doors.values())
-            try:
-                for key, at in doors.items():
-                    if key not in there:
-                        self._have(made, key, at, taken)
-                    elif look and there[key].at != at and not there[key].open:
-                        self._have(made, key, at, taken, STEPS[:1])
-                self._tell(made, gone)
-                told = {key: Present(at=channel.getsockname()) for key, channel in made.items()}
-            finally:
-                for channel in made.values():
-                    channel.close()  # the porter's own copies stay
-            self._there = {**there, **told}
+            self._faults, self._there = {}, None
+            if gone:
+                self._porter.ask("close", doors=[_named(key) for key in gone])
+            taken, told = set(doors.values()), dict[Key, Present]()
+            wanting = [key for key, at in doors.items() if _wants(there.get(key), at, look)]
+            for start in range(0, len(wanting), TOGETHER):
+                told |= self._made({key: doors[key] for key in wanting[start : start + TOGETHER]}, there, taken)
+            self._there, self._wanted = {**there, **told}, wanted
+
+    def _made(
+        self, some: Mapping[Key, tuple[str, int]], there: Mapping[Key, Present], taken: Set[tuple[str, int]]
+    ) -> dict[Key, Present]:
+        """Make sockets for some doors and hand them over; those that are there may only go where they belong."""
+        made = dict[Key, socket.socket]()
+        try:
+            for key, at in some.items():
+                self._have(made, key, at, taken, STEPS[:1] if key in there else STEPS)
+            if made:
+                descriptors = [channel.fileno() for channel in made.values()]
+                self._porter.ask("open", descriptors=descriptors, doors=list(map(_named, made)))
+            return {key: Present(at=channel.getsockname()) for key, channel in made.items()}
+        finally:
+            for channel in made.values():
+                channel.close()  # the porter's own copies stay
 
     def _have(
         self,
@@ -75,7 +89,7 @@ class Doors:
         key: Key,
         at: tuple[str, int],
         taken: Set[tuple[str, int]],
-        steps: Sequence[int] = STEPS,
+        steps: Sequence[int],
     ) -> None:
         """A new socket for a door, at the first port of its steps that can be had and is no other door's."""
         address, own = at
@@ -94,14 +108,6 @@ class Doors:
     def _outside(self, door: Door) -> tuple[str, int]:
         """Where a door belongs."""
         return outside(door.address, self._network), door.port
-
-    def _tell(self, made: Mapping[Key, socket.socket], gone: Sequence[Key]) -> None:
-        if gone:
-            self._porter.ask("close", doors=[_named(key) for key in gone])
-        keys = list(made)
-        for start in range(0, len(keys), TOGETHER):
-            some = keys[start : start + TOGETHER]
-            self._porter.ask("open", descriptors=[made[k].fileno() for k in some], doors=list(map(_named, some)))
 
     def open(self, wanted: Iterable[Door]) -> Iterator[OpenDoor]:
         """These doors and where they are. Raises HideawayError."""
@@ -155,6 +161,11 @@ class Listed(Present, frozen=True, kw_only=True):
 
 
 NOWHERE = Present(at=("", 0))
+
+
+def _wants(present: Present | None, at: tuple[str, int], look: bool) -> bool:
+    """Whether a door is to be made: it is not there, or one looks and it could move to where it belongs."""
+    return present is None or (look and present.at != at and not present.open)
 
 
 class Wishes:

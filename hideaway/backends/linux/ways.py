@@ -37,6 +37,7 @@ class Ways:
         self._doors = Doors(Line(folder, f"{PORTER}.sock", alive), doors)
         self._herald = Line(folder, f"{HERALD}.sock", alive)
         self._reckoner = Reckoner() if doors else None
+        self._heard: dict[str, str] = {}
         self._wishes = Wishes(folder.parent / "doors.json")
 
     def employ(self, keeper: Channel, name: str) -> None:
@@ -83,10 +84,22 @@ class Ways:
 
         look: see Doors.attend.
         """
+        for name in (UPLINK, ROAD) if look else ():
+            self._hear(name)
         try:
             self._doors.attend(self._wanted(fabric), look=look)
         except HideawayError as error:
             log.warning("doors: %s", error)
+
+    def _hear(self, name: str) -> None:
+        """Say once what keeps a way outside closed."""
+        try:
+            fault = (self.folder / f"{name}.fault").read_text()
+        except OSError:
+            fault = ""
+        if fault and fault != self._heard.get(name):
+            log.warning("%s: %s", name, fault)
+        self._heard[name] = fault
 
     def doors(self, fabric: Fabric, host: str | None) -> tuple[OpenDoor, ...]:
         """The doors, or those that lead to one host."""

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from .programs import say_fault
+
 EDGE = "/proc/1/root/run/netns/edge"
 LINK = "machine"
 PATIENCE = 20.0
@@ -30,6 +32,7 @@ def main() -> None:
     ways = [way for way in (each.split(",") for each in arguments.way) if ":" not in way[0] or _speaks_v6()]
     _batch([], _outer(link, arguments.mac, ways))
     _batch(["nsenter", f"--net={EDGE}", "--"], _inner(ways))
+    say_fault("road", "")
     signal.pause()
 
 
@@ -64,4 +67,5 @@ def _batch(prefix: list[str], lines: Iterator[str]) -> None:
         [*prefix, "ip", "-batch", "-"], input=said, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     if done.returncode != 0:
+        say_fault("road", done.stderr.strip())
         sys.exit(f"road: {done.stderr.strip()}")

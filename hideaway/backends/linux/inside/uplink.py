@@ -21,10 +21,12 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from . import namespaces
+from .programs import say_fault
 from .relay import Reactor
 from .resolver import Resolver
 
@@ -36,7 +38,7 @@ OUT = "out"
 INNER_V4, OUTER_V4 = "169.254.43.2", "169.254.43.1"
 INNER_V6, OUTER_V6 = "fd43::2", "fd43::1"
 RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
-PATIENCE = 20.0
+PATIENCE, SETTLED = 20.0, 1.0  # seconds
 
 
 class Failed(Exception):
@@ -51,30 +53,36 @@ def main() -> None:
     parser.add_argument("--nat", action="store_true")
     arguments = parser.parse_args()
     try:
-        sys.exit(_run(arguments.world, arguments.resolver, arguments.nat and _forwards("ipv4/ip_forward")))
-    except (Failed, OSError) as error:
+        _run(arguments.world, arguments.resolver, arguments.nat and _forwards("ipv4/ip_forward"))
+    except (Failed, OSError, subprocess.SubprocessError) as error:
+        say_fault("uplink", str(error))
         sys.exit(f"uplink: {error}")
 
 
-def _run(world: str, resolver: str, nat: bool) -> int:
+def _run(world: str, resolver: str, nat: bool) -> None:
+    """Until it fails."""
     reactor = Reactor()
     _close_to(_own())  # before there is any way
     process = _translate(world) if nat else _pasta()
     changed = _notices()
     names = Resolver(reactor, EDGE, resolver)
     ended = os.pidfd_open(process.pid)
-    reactor.hear(ended, select.EPOLLIN, lambda _events: sys.exit(_ended(process)))
+    reactor.hear(ended, select.EPOLLIN, lambda _events: _ended(process))
     reactor.hear(changed.fileno(), select.EPOLLIN, lambda _events: _again(changed))
+    well = time.monotonic() + SETTLED
     while True:
-        reactor.turn(10.0)
+        reactor.turn(10.0 if not well else max(0.0, well - time.monotonic()))
+        if well and time.monotonic() > well:
+            say_fault("uplink", "")
+            well = 0.0
         names.sweep()
 
 
-def _ended(process: subprocess.Popen[bytes]) -> str:
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    said = ""
     with contextlib.suppress(OSError), open(LOG) as file:
         said = "; ".join(line.strip() for line in file.readlines()[-3:])
-        return f"{process.args!r} ended with status {process.wait()}: {said}"
-    return f"{process.args!r} ended with status {process.wait()}"
+    raise Failed(f"{process.args!r} ended with status {process.wait()}: {said}")
 
 
 # What is the machine's own
