@@ -184,6 +184,27 @@ def test_a_server_gets_and_loses_its_only_public_address_while_it_runs(stage: St
     tenant.call("POST", f"{INSTANCE}/servers/{machine.id}/action", action="terminate")
 
 
+def test_a_private_nic_comes_and_goes_while_the_server_runs(stage: Stage) -> None:
+    tenant = stage.tenant
+    other = tenant.network("other", vpc=tenant.vpc("apart"))
+    there = tenant.instance("there", other)
+    nics = f"{INSTANCE}/servers/{stage.one.id}/private_nics"
+    with tenant.serving("one", HOLD, "4300"), tenant.program("two", TALK, stage.one.v4(stage.network), "4300") as held:
+        assert held.line() == "lives"
+        assert tenant.ask("one", there.v4(other)) is None
+        nic = tenant.call("POST", nics, private_network_id=other)["private_nic"]["id"]
+        tenant.settled()
+        assert tenant.ask("one", there.v4(other)) is not None
+        assert "ens6" in tenant.inside("one", "ip", "-br", "link")
+        assert held.tell("") == "lives"
+        tenant.call("DELETE", f"{nics}/{nic}")
+        tenant.settled()
+        assert tenant.ask("one", there.v4(other)) is None
+        assert "ens6" not in tenant.inside("one", "ip", "-br", "link")
+        assert held.tell("") == "lives"
+    tenant.call("POST", f"{INSTANCE}/servers/{there.id}/action", action="terminate")
+
+
 # Security groups
 
 

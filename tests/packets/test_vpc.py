@@ -11,6 +11,7 @@ import pytest
 from hideaway.cli.demo.probes import PORT
 from tests.cloud_under_test import cloud
 from tests.packets.tenant import GATEWAY, INSTANCE, IPAM, VPC, Machine, Tenant
+from tests.packets.test_gateways import HOLD, TALK
 
 pytestmark = [pytest.mark.packets, pytest.mark.slow]
 FAR_V4, FAR_V6 = "10.99.0.1", "fd99::1"
@@ -237,6 +238,15 @@ def test_rules_have_no_state(filtered: Stage) -> None:
     assert filtered.tenant.ask("ann", bob) is None
 
 
+def test_what_is_dropped_is_cut(filtered: Stage) -> None:
+    """Also what was there before: every packet meets the rules."""
+    tenant, bob = filtered.tenant, filtered.bob.v4(filtered.two)
+    with tenant.serving("bob", HOLD, "4000"), tenant.program("ann", TALK, bob, "4000") as held:
+        assert held.line() == "lives"
+        acl(filtered, "accept", rule(filtered, "drop", dst_port_low=3900, dst_port_high=4100))
+        assert held.tell("") == "cut"
+
+
 def test_lists_of_ipv6(filtered: Stage) -> None:
     bob = filtered.bob
     source, destination = (filtered.tenant.subnets(n)[1] for n in (filtered.one, filtered.two))
@@ -265,6 +275,8 @@ def test_managed_databases_are_never_filtered(filtered: Stage) -> None:
     acl(filtered, "drop", rule(filtered, "drop", "ANY"))
     assert not ping(filtered, "ann", filtered.bob.v4(filtered.two))
     assert ping(filtered, "ann", endpoint["ip"])
+    connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+    tenant.python("ann", connect, endpoint["ip"], str(endpoint["port"]))
     tenant.call("DELETE", f"{path}/{made}")
 
 
