@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from hideaway.backends.linux import agents
+from hideaway.backends.linux.services.base import SETTINGS, Place
+from hideaway.backends.linux.services.database import program
+from hideaway.fabric.services import DatabaseServer
 from tests.cloud_under_test import cloud
 from tests.packets.databases import RDB, Databases, Instance, until
 
@@ -126,10 +129,7 @@ engine.SOCKETS = pathlib.Path(sys.argv[2]) / "s"
 from agents.postgres import Postgres
 volume = pathlib.Path(sys.argv[2]) / "v"
 volume.mkdir()
-asked = dict(engine="PostgreSQL-15", volume="v", port=5432, node_memory=0, certificate="", key="", users=[],
-    databases=["rdb"], grants=[], origin=None, starts=0, tasks=[], logs_since=0.0, log_days=0, log_bytes=0,
-    settings={"random_page_cost": "-1", "work_mem": "9MB", "timezone": "Nowhere/None"}, volumes=volume.parent)
-wanted = settings.Settings(**asked)
+wanted = settings.read(pathlib.Path(sys.argv[3]))
 def served(sql):
     server = Postgres(volume, "15")
     server.configure(wanted)
@@ -154,7 +154,13 @@ def test_an_engine_alone_leaves_out_wrong_settings_and_is_converted_after_it_was
 ) -> None:
     """Between two programs data is converted by pg_upgrade, also that of a server that did not end well."""
     code = Path(agents.__file__).parent.parent
-    argv = [*ENGINE_USER, sys.executable, "-I", "-S", "-c", ALONE, str(code), str(tmp_path)]
+    chosen = (("random_page_cost", "-1"), ("work_mem", "9MB"), ("timezone", "Nowhere/None"))
+    server = DatabaseServer(
+        id="server", engine="PostgreSQL-15", volume="v", port=5432, node_memory=0, databases=("rdb",), settings=chosen
+    )
+    said = program("host", server, Place(folder=tmp_path, data=tmp_path)).files[SETTINGS]
+    (tmp_path / SETTINGS).write_bytes(said)
+    argv = [*ENGINE_USER, sys.executable, "-I", "-S", "-c", ALONE, str(code), str(tmp_path), str(tmp_path / SETTINGS)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()

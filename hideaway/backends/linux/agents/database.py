@@ -7,12 +7,14 @@ task has ended, and now and then; each round starts from the whole. SIGTERM ends
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -194,10 +196,15 @@ class Agent:
             self._say(self._becoming(self.volume, settings))
             self._stop()
             self.heard = time.monotonic()
+            threading.Thread(target=self._inquire, args=(self.engine,), daemon=True).start()
             self.volume.furnish(self.engine, settings)
             self.engine = engine_for(settings)
             self.tasks = Tasks(self.engine, self.volume, self._wake)
         return self.engine
+
+    def _inquire(self, engine: Engine) -> None:
+        with contextlib.suppress(Trouble):  # whoever needs it meets it again
+            engine.inquire()
 
     def _becoming(self, volume: Volume, settings: Settings) -> str:
         if settings.follows:

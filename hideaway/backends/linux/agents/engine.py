@@ -50,6 +50,10 @@ class Engine(ABC):
         self.lock = threading.RLock()
         """For whoever changes which users and databases there are: tasks do it beside the agent's rounds."""
 
+    def inquire(self) -> None:
+        """Ask the program what will be needed of it, while its data is being made: its version, at least."""
+        _ = self.version
+
     def relax(self) -> None:
         """Do without the users' settings, as they are now: with them the server does not start."""
         self._without = self._chosen

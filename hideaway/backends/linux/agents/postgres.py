@@ -65,6 +65,10 @@ class Postgres(Engine):
     def ignored(self) -> list[str]:
         return sorted(self._refused)
 
+    def inquire(self) -> None:
+        _number(self.bin)
+        _known(self.bin)
+
     # Its data
 
     def create(self, into: Path) -> None:
