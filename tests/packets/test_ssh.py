@@ -124,6 +124,13 @@ def test_what_is_written_stays_in_the_instance(stage: Stage) -> None:
     assert os.path.isdir("/etc/alternatives")
 
 
+def test_the_clouds_own_files_are_not_shown(stage: Stage) -> None:
+    state = stage.folder / "state"
+    assert (state / "credentials.json").exists()
+    assert stage.ssh(stage.root, f"ls -A {state}") == (0, "")
+    assert stage.ssh(stage.root, "ls -A /root/.ssh 2>/dev/null | wc -l") == (0, "0\n")
+
+
 @pytest.mark.parametrize("flags", [[], ["-O"]], ids=["sftp", "scp"])
 def test_files_are_copied(stage: Stage, flags: list[str]) -> None:
     source, back = stage.folder / "source", stage.folder / "back"

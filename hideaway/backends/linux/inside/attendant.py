@@ -225,4 +225,5 @@ def main() -> None:
     os.umask(0o022)  # as what it starts expects
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket a host, and more for each guest
+    homes.hidden.append(os.path.dirname(arguments.data))  # where the cloud keeps its keys and its databases
     asyncio.run(_run(Attendant(arguments.world, arguments.data, arguments.path)))

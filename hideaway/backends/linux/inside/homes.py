@@ -37,6 +37,13 @@ LINKS = (
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 )
+SECRETS = (
+    ".ssh", ".aws", ".azure", ".config", ".docker", ".gnupg", ".kube", ".netrc", ".git-credentials", ".pgpass",
+    ".my.cnf", ".bash_history", ".python_history",
+)  # fmt: skip
+"""What no host shows of the machine's users' homes."""
+hidden: list[str] = []
+"""More places of the machine that no host shows: the attendant adds the cloud's own."""
 QUIET = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
 
 
@@ -52,6 +59,7 @@ def home(namespace: str) -> str:
     os.mkdir(root, 0o755)
     _Layers(base, root).lay()
     _furnish(namespace, root)
+    _hide(root)
     os.close(os.open(done, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return root
 
@@ -247,6 +255,19 @@ def _furnish(namespace: str, root: str) -> None:
     for file in _own_files(namespace):
         with contextlib.suppress(OSError):
             _replace(file, f"{root}/etc/{os.path.basename(file)}")
+
+
+def _hide(root: str) -> None:
+    """Show nothing of what is nobody's business in a host, as far as it is there. What root can do in a host of a world
+    of root's, it can do all the same."""
+    users = {"/root", os.environ.get("HOME", "/root")}
+    for place in (*(os.path.join(user, name) for user in users for name in SECRETS), *hidden):
+        target = root + os.path.realpath(place)
+        with contextlib.suppress(OSError):
+            if os.path.isdir(target):
+                namespaces.mount("tmpfs", target, "tmpfs", flags=namespaces.MS_NOSUID, data="mode=0700")
+            elif os.path.exists(target):
+                namespaces.mount("/dev/null", target, flags=namespaces.MS_BIND)
 
 
 def _own_files(namespace: str) -> Iterator[str]:
