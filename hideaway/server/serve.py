@@ -8,7 +8,6 @@ import os
 import shlex
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +40,7 @@ from hideaway.server.options import DataPlane, Options
 from hideaway.server.own import Inside, own_product, theirs
 from hideaway.server.seen import Sight
 from hideaway.server.state import Folder, Server
+from hideaway.server.temporary import temporary
 from hideaway.server.variables import exports
 from hideaway.store import Store
 
@@ -198,11 +198,6 @@ def _state(options: Options) -> Iterator[Folder | None]:
         folder.forget_server()
 
 
-def _temporary() -> tempfile.TemporaryDirectory[str]:
-    """The place of a world whose state is not kept; what a world that was killed had there may be gone already."""
-    return tempfile.TemporaryDirectory(prefix="hideaway-", ignore_cleanup_errors=True)
-
-
 def _backend(
     options: Options, folder: Folder | None, ends: contextlib.ExitStack
 ) -> tuple[LinuxBackend | None, bool, str]:
@@ -212,7 +207,7 @@ def _backend(
     try:
         from hideaway.backends.linux import LinuxBackend
 
-        place = folder.path if folder else Path(ends.enter_context(_temporary()))
+        place = folder.path if folder else Path(ends.enter_context(temporary(lambda old: LinuxBackend(old).alive())))
         linger = options.linger if folder else 0  # nobody could adopt a world whose state is gone
         backend = LinuxBackend(
             place, linger=linger, heartbeat_interval=options.heartbeat_interval,

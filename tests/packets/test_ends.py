@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hideaway.backends.linux import LinuxBackend
 from hideaway.cli import CANNOT, run
 from tests.unit.cli.test_up_ends import heard, started
 
@@ -16,6 +18,28 @@ pytestmark = [pytest.mark.packets, pytest.mark.slow, pytest.mark.usefixtures("pa
 
 
 def test_in_memory_nothing_stays_behind(tmp_path: Path) -> None:
+    with started(tmp_path, "--state", ":memory:", "--data-plane", "linux") as process:
+        heard(process, "nothing is kept")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_memory_what_was_killed_is_removed_by_the_next(tmp_path: Path) -> None:
+    with started(tmp_path, "--state", ":memory:", "--data-plane", "linux") as process:
+        heard(process, "nothing is kept")
+        (folder,) = tmp_path.iterdir()
+        keeper = LinuxBackend(folder).keeper()
+        os.utime(folder, (0, 0))
+        with started(tmp_path, "--state", ":memory:", "--data-plane", "linux") as other:
+            heard(other, "nothing is kept")
+            assert folder.exists(), "its world lives"
+            other.send_signal(signal.SIGTERM)
+            assert other.wait(20) == 0
+        process.kill()
+        os.kill(keeper, signal.SIGKILL)
+        process.wait()
+    os.utime(folder, (0, 0))
     with started(tmp_path, "--state", ":memory:", "--data-plane", "linux") as process:
         heard(process, "nothing is kept")
         process.send_signal(signal.SIGTERM)

@@ -391,8 +391,11 @@ def _child(work: Any, answer: int) -> None:
 
 
 def _furnish() -> None:
-    """The world's own /run, with a place for network namespaces."""
+    """The world's own /run, with a place for network namespaces, and its own shared memory: what a program that was
+    killed has there (PostgreSQL's initdb) goes with the world."""
     namespaces.mount("tmpfs", "/run", "tmpfs", data="mode=0755")
+    if os.path.isdir("/dev/shm"):
+        namespaces.mount("tmpfs", "/dev/shm", "tmpfs", data="mode=1777")
     os.mkdir(namespaces.FOLDER, 0o755)
     os.mkdir(namespaces.FURNITURE, 0o755)
     os.chmod(namespaces.FURNITURE, 0o755)
