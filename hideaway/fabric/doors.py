@@ -11,7 +11,19 @@ from functools import lru_cache
 
 import msgspec
 
-from hideaway.fabric.model import EDGE, INTERNET_V4, USER_V4, Action, Direction, Fabric, Filter, Host, Port, Protocol
+from hideaway.fabric.model import (
+    EDGE,
+    INTERNET_V4,
+    USER_V4,
+    Action,
+    Direction,
+    Fabric,
+    Filter,
+    Gateway,
+    Host,
+    Port,
+    Protocol,
+)
 
 DOORS = "127.18.0.0/15"
 """Where 198.18.0.0/15 is on the machine outside, unless another network of its loopback is chosen."""
@@ -110,11 +122,17 @@ def public_v4(port: Port) -> list[str]:
 def served(host: Host) -> set[tuple[str, int]]:
     """What answers on a host's public addresses: its services, what it translates, what the data plane answers."""
     found = {("tcp", each.port) for each in host.listeners}
-    found |= {each for service in host.services for each in service.listens()}
+    answered = {each for service in host.services for each in service.listens()}
+    # A gateway's own ports are closed but for those that it opens.
+    found |= answered if host.gateway is None else answered & _opened(host.gateway)
     for forward in host.gateway.forwards if host.gateway else ():
         both = ("tcp", "udp") if forward.protocol == Protocol.ANY else (forward.protocol.value,)
         found |= {(protocol, forward.public_port) for protocol in both}
     return found
+
+
+def _opened(gateway: Gateway) -> set[tuple[str, int]]:
+    return {("tcp", each.port) for each in gateway.openings if any(map(_has_users, each.networks))}
 
 
 def _accepted(filter_: Filter | None) -> Iterator[tuple[str, int]]:

@@ -5,6 +5,7 @@ Every probe is a new connection from a new source port. What a test changes it p
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -186,6 +187,29 @@ def test_a_static_route_from_the_internet_reaches_nobody(scene: Scene, way: str)
             assert scene.hosts.call("internet", machine.private) is None
     finally:
         scene.hosts.run("edge", "sh", "-c", f"ip route del {route}")
+
+
+def test_a_fully_isolated_node_is_told_about_itself(scene: Scene) -> None:
+    for machine in (scene.stage.isolated[0], scene.stage.controlled[0]):
+        told = scene.hosts.run(machine.name, "curl", "-sS", "--max-time", "10", "http://169.254.42.42/conf?format=json")
+        said = json.loads(told.stdout)
+        assert (said["name"], said["public_ips_v4"] != []) == (machine.name, machine.public != "")
+        assert f"pool={scene.stage.isolated_pool}" in said["tags"] or machine.public
+
+
+def test_a_clusters_api_has_a_door_while_its_acl_lets_users_in(scene: Scene) -> None:
+    with scene.cloud.http() as http:
+
+        def doors() -> list[int]:
+            said = http.post("/hideaway/v1/open", json={"resource": scene.stage.cluster_id}).json()
+            return [door["port"] for door in said["doors"]]
+
+        assert doors() == [6443]
+        acls = f"/k8s/v1/regions/fr-par/clusters/{scene.stage.cluster_id}/acls"
+        for rules, wanted in (([{"ip": "198.18.9.9/32"}], []), ([{"ip": "198.18.0.2/32"}], [6443])):
+            assert http.put(acls, json={"acls": rules}).is_success
+            assert until(lambda want=wanted: doors() == want, 5) is not None  # type: ignore[misc]
+        assert http.put(acls, json={"acls": [{"ip": "0.0.0.0/0"}]}).is_success
 
 
 def detach(scene: Scene) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hideaway.backends.linux.capabilities import require_internet
@@ -46,6 +47,14 @@ def opened() -> Fabric:
 
 def closed() -> Fabric:
     return cluster(NO_MAIL, NOTHING_OUT)
+
+
+def mailless() -> Fabric:
+    """The gateway lets no mail out, as the vendor's does unless `enable_smtp`."""
+    made = plain()
+    closed = (msgspec.structs.replace(h.gateway, closed=(25,)) if h.gateway else None for h in made.hosts)
+    hosts = (msgspec.structs.replace(h, gateway=g) for h, g in zip(made.hosts, closed, strict=True))
+    return msgspec.structs.replace(made, hosts=tuple(hosts))
 
 
 def detached() -> Fabric:
@@ -121,6 +130,10 @@ def test_ipv6_leaves_too(scene: Scene) -> None:
 def test_filters_hold(scene: Scene) -> None:
     assert scene.reaches("node", FAR_V4, 25) is None
     assert scene.reaches("internet", FAR_V4, 25) == MACHINE_V4
+    assert scene.reaches("isolated", FAR_V4, 25) == MACHINE_V4
+    scene.world.become("mailless")
+    assert scene.reaches("isolated", FAR_V4, 25) is None
+    assert scene.reaches("isolated", FAR_V4) == MACHINE_V4
     scene.world.become("closed")
     assert scene.reaches("node", FAR_V4) is None
     assert scene.reaches("isolated", FAR_V4) == MACHINE_V4  # the gateway has no group
@@ -188,6 +201,14 @@ def test_names_are_resolved_by_the_machines_own_resolver(scene: Scene) -> None:
     scene.world.become("detached")
     assert scene.world.run("isolated", "timeout", "3", "python3", "-c", look)["status"] != 0
     scene.world.become("plain")
+
+
+def test_long_answers_are_asked_for_by_tcp(scene: Scene) -> None:
+    ask = (
+        "import socket; c = socket.create_connection(('198.18.0.1', 53), 10); q = bytes(range(12)); "
+        "c.sendall(b'\\0\\x0c' + q); print(c.recv(99)[2:6].hex())"
+    )
+    assert scene.world.run("isolated", "python3", "-c", ask)["stdout"] == "00018180\n"
 
 
 def test_an_uplink_that_was_killed_is_there_again(scene: Scene) -> None:

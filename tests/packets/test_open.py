@@ -136,7 +136,8 @@ def test_a_databases_acl_is_for_users_too(scene: Scene) -> None:
     with scene.cloud.http() as http:
         path, allow = f"/rdb/v1/regions/fr-par/instances/{scene.database}/acls", scene.hint("shop")
         for ip, answered in ((f"{PROBE}/32", False), (f"{USER_V4}/32", True)):
-            assert http.put(path, json={"rules": [{"ip": ip}]}).is_success
+            # Not while it is still configuring the last one.
+            assert scene.tenant.soon(lambda to=ip: http.put(path, json={"rules": [{"ip": to}]}).is_success)  # type: ignore[misc]
             assert scene.tenant.soon(lambda want=answered: (scene.psql(allow, "select 1").returncode == 0) is want)  # type: ignore[misc]
 
 

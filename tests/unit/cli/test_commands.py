@@ -63,6 +63,14 @@ def test_env_prints_lines_that_a_shell_takes(tmp_path: Path, capsys: Output) -> 
     assert done.stdout.split() == [OWNER.access_key, OWNER.project_id, url]
 
 
+def test_env_says_what_programs_inside_and_acls_need(tmp_path: Path, capsys: Output) -> None:
+    with serving(tmp_path, {}):
+        assert run(["env", "--state", str(tmp_path)]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert "export HIDEAWAY_API_URL_INSIDE=http://198.18.0.1" in lines
+    assert "export HIDEAWAY_USER_ADDRESS=198.18.0.2" in lines
+
+
 def test_env_as_json_while_nothing_serves(tmp_path: Path, capsys: Output) -> None:
     Folder(tmp_path).keep_owner(OWNER)
     assert run(["env", "--json"]) == OK

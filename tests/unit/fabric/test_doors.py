@@ -7,9 +7,34 @@ from typing import Any
 import msgspec
 
 from hideaway.fabric.doors import Reckoner, doors
-from hideaway.fabric.model import PROBE_V4, USER_V4, Action, Direction, Fabric, Listener, Protocol, Redirect, Rule
-from hideaway.fabric.services import Service
-from tests.fabrics import GATEWAY_V4, NODE_V4, accept, cluster, fabric, group, isolated, node, pat, plane, probe, tcp
+from hideaway.fabric.model import (
+    PROBE_V4,
+    USER_V4,
+    Action,
+    Direction,
+    Fabric,
+    Listener,
+    Opening,
+    Protocol,
+    Redirect,
+    Rule,
+)
+from hideaway.fabric.services import Bastion, Service
+from tests.fabrics import (
+    GATEWAY_V4,
+    NODE_V4,
+    accept,
+    cluster,
+    fabric,
+    gateway,
+    group,
+    isolated,
+    node,
+    pat,
+    plane,
+    probe,
+    tcp,
+)
 
 
 def ports(wanted: Fabric, address: str, asked: dict[str, list[tuple[str, int]]] | None = None) -> set[tuple[str, int]]:
@@ -34,6 +59,15 @@ def test_a_listener_a_service_and_a_translated_port() -> None:
     assert ports(fabric(msgspec.structs.replace(probe(), services=(lb,))), PROBE_V4) == {("tcp", 80), ("tcp", 8443)}
     both = msgspec.structs.replace(pat(2222), protocol=Protocol.ANY)
     assert ports(cluster(forwards=(both,)), GATEWAY_V4) == {("tcp", 2222), ("udp", 2222)}
+
+
+def test_a_gateways_own_port_while_it_is_open_to_users() -> None:
+    bastion: Any = Bastion(id="bastion", port=61000)
+    for networks, wanted in ((("0.0.0.0/0",), {("tcp", 61000)}), (("198.18.9.0/24",), set()), ((), set())):
+        bare = gateway()
+        assert bare.gateway is not None
+        opened = msgspec.structs.replace(bare.gateway, openings=(Opening(port=61000, networks=networks),))
+        assert ports(fabric(msgspec.structs.replace(bare, gateway=opened, services=(bastion,))), GATEWAY_V4) == wanted
 
 
 def test_a_second_number_has_a_door_where_it_is_let_in() -> None:

@@ -79,7 +79,7 @@ class Side:
 class Passage:
     """A connection through a door: outer is the client's, inner leads into the world and may still be connecting."""
 
-    def __init__(self, reactor: Reactor, outer: socket.socket, inner: socket.socket, gone: Callable[[Passage], None]):
+    def __init__(self, reactor: Reactor, outer: socket.socket, inner: socket.socket, gone: Callable[[Passage], object]):
         self.reactor, self.gone = reactor, gone
         self.outer, self.inner = Side(outer), Side(inner)
         self.connecting, self.closed = True, False

@@ -11,13 +11,16 @@ import os
 import re
 import select
 import socket
+import time
 from collections.abc import Callable
 
 from . import namespaces
 from .relay import Datagrams, Passage, Reactor
 
 PORT = 53
-IDLE = 15.0  # seconds
+IDLE, LONGEST = 15.0, 60.0  # seconds, for datagrams and for connections
+MOST = 512
+"""Connections at once."""
 RESOLVERS = "/etc/resolv.conf"
 
 
@@ -30,11 +33,14 @@ class Resolver:
         datagrams.setblocking(False)
         self.listener.setblocking(False)
         self.datagrams = Datagrams(reactor, datagrams, self._datagrams, idle=IDLE)
-        self.passages: set[Passage] = set()
+        self.passages: dict[Passage, float] = {}  # and when each began
         reactor.hear(self.listener.fileno(), select.EPOLLIN, self._accept)
 
     def sweep(self) -> None:
+        """End what has lasted long."""
         self.datagrams.sweep()
+        for passage in [each for each, began in self.passages.items() if time.monotonic() - began > LONGEST]:
+            passage.abort()
 
     def _datagrams(self) -> socket.socket:
         return self._outside(socket.SOCK_DGRAM)[0]
@@ -42,10 +48,13 @@ class Resolver:
     def _accept(self, _events: int) -> None:
         with contextlib.suppress(OSError):
             outer, _client = self.listener.accept()
+            if len(self.passages) >= MOST:
+                outer.close()
+                return
             outer.setblocking(False)
             inner, number = self._outside(socket.SOCK_STREAM)
-            passage = Passage(self.reactor, outer, inner, self.passages.discard)
-            self.passages.add(passage)
+            passage = Passage(self.reactor, outer, inner, lambda ended: self.passages.pop(ended, None))
+            self.passages[passage] = time.monotonic()
             if number not in (0, errno.EINPROGRESS):
                 passage.abort()
 
